@@ -1,0 +1,23 @@
+// Package identity holds access keys and the principals they stand for.
+package identity
+
+// Principal is who makes a call.
+type Principal struct {
+	Type        string // CloudTrail's userIdentity.type: Root, IAMUser
+	Account     string // 12 digits
+	ARN         string
+	ID          string // CloudTrail's principalId
+	UserName    string // IAM user name; empty for root
+	AccessKeyID string
+}
+
+// Root is the account itself, which may do everything.
+func Root(partition, account, accessKeyID string) Principal {
+	return Principal{
+		Type:        "Root",
+		Account:     account,
+		ARN:         "arn:" + partition + ":iam::" + account + ":root",
+		ID:          account,
+		AccessKeyID: accessKeyID,
+	}
+}
