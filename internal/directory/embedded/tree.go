@@ -1,0 +1,374 @@
+package embedded
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/btree"
+
+	"latchkey/internal/directory"
+	"latchkey/internal/store"
+)
+
+// node is one entry in memory. It is never changed once it is in the tree: a change makes a new one.
+type node struct {
+	guid       store.GUID
+	parent     store.GUID
+	rdn        string // as written, "CN=Jane Doe"
+	key        string // the same in the form that RDNs are compared in
+	class      *class
+	attributes map[string][]string // by the schema's names
+	secret     []byte
+	created    int64
+	revision   int64
+}
+
+func (n *node) first(attribute string) string {
+	if values := n.attributes[attribute]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+func (n *node) sid() directory.SID { return directory.SID(n.first("objectSid")) }
+
+type (
+	childItem struct {
+		parent store.GUID
+		key    string
+		guid   store.GUID
+	}
+	valueItem struct {
+		attribute string
+		value     string
+		guid      store.GUID
+	}
+	position struct {
+		created int64
+		guid    store.GUID
+	}
+	linkItem struct {
+		attribute string
+		from, to  store.GUID
+		revision  int64
+	}
+)
+
+func (a position) compare(b position) int {
+	return cmp.Or(cmp.Compare(a.created, b.created), slices.Compare(a.guid[:], b.guid[:]))
+}
+
+// tree is a directory's entries in memory: what the store holds, indexed. It follows the store; a writer of this process
+// also applies its own change at once, so that what it acknowledged is there for the next reader.
+type tree struct {
+	domain directory.Domain
+	base   name
+	schema *schema
+
+	mu       sync.RWMutex
+	root     store.GUID
+	nodes    map[store.GUID]*node
+	children *btree.BTreeG[childItem]
+	values   *btree.BTreeG[valueItem]
+	order    *btree.BTreeG[position]
+	forward  *btree.BTreeG[linkItem]
+	backward *btree.BTreeG[linkItem]
+	// gone remembers what this process deleted until the store's stream has told it too.
+	gone      map[store.GUID]int64
+	goneLinks map[store.Link]int64
+
+	writers [64]sync.Mutex // one writer of this process at a time on an entry
+	rids    ridPool
+}
+
+const degree = 32
+
+func newTree(domain directory.Domain, s *schema) (*tree, error) {
+	base, err := parseDN(domain.BaseDN())
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{domain: domain, base: base, schema: s}
+	t.reset()
+	return t, nil
+}
+
+func (t *tree) reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.root = store.GUID{}
+	t.nodes = map[store.GUID]*node{}
+	t.gone = map[store.GUID]int64{}
+	t.goneLinks = map[store.Link]int64{}
+	t.children = btree.NewG(degree, func(a, b childItem) bool {
+		return cmp.Or(slices.Compare(a.parent[:], b.parent[:]), strings.Compare(a.key, b.key), slices.Compare(a.guid[:], b.guid[:])) < 0
+	})
+	t.values = btree.NewG(degree, func(a, b valueItem) bool {
+		return cmp.Or(strings.Compare(a.attribute, b.attribute), strings.Compare(a.value, b.value), slices.Compare(a.guid[:], b.guid[:])) < 0
+	})
+	t.order = btree.NewG(degree, func(a, b position) bool { return a.compare(b) < 0 })
+	lessLink := func(a, b linkItem) bool {
+		return cmp.Or(strings.Compare(a.attribute, b.attribute), slices.Compare(a.from[:], b.from[:]), slices.Compare(a.to[:], b.to[:])) < 0
+	}
+	t.forward = btree.NewG(degree, lessLink)
+	t.backward = btree.NewG(degree, lessLink)
+}
+
+// apply takes changes from the store, or the same changes from the writer that made them, in any order of the two.
+func (t *tree) apply(changes []store.TreeChange) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, change := range changes {
+		if change.Entry != nil {
+			t.applyEntry(change)
+		} else {
+			t.applyLink(change)
+		}
+	}
+}
+
+func (t *tree) applyEntry(change store.TreeChange) {
+	guid := change.Entry.GUID
+	if gone, ok := t.gone[guid]; ok {
+		if change.Revision >= gone {
+			delete(t.gone, guid)
+		}
+		return
+	}
+	old := t.nodes[guid]
+	if old != nil {
+		if old.revision >= change.Revision {
+			return
+		}
+		t.unindex(old)
+		delete(t.nodes, guid)
+	}
+	if change.Gone {
+		return
+	}
+	n := &node{
+		guid: guid, parent: change.Entry.Parent, rdn: change.Entry.RDN, attributes: change.Entry.Attributes, secret: change.Entry.Secret,
+		created: change.Entry.Created, revision: change.Revision,
+	}
+	n.key = rdnKey(splitRDN(n.rdn))
+	n.class = t.schema.structural(n.attributes["objectClass"])
+	t.nodes[guid] = n
+	t.index(n)
+}
+
+// forget applies a deletion of this process, and guards against older news of the entry that is still on its way.
+func (t *tree) forget(n *node, links []store.Link, revision int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if old := t.nodes[n.guid]; old != nil {
+		t.unindex(old)
+		delete(t.nodes, n.guid)
+		t.gone[n.guid] = revision
+	}
+	for _, link := range links {
+		t.dropLink(link, revision)
+	}
+}
+
+// dropLink applies the removal of a link by this process. The caller holds mu.
+func (t *tree) dropLink(link store.Link, revision int64) {
+	if t.removeLink(link) {
+		t.goneLinks[link] = revision
+	}
+}
+
+func (t *tree) removeLink(link store.Link) bool {
+	_, there := t.forward.Delete(linkItem{attribute: link.Attribute, from: link.Source, to: link.Target})
+	t.backward.Delete(linkItem{attribute: link.Attribute, from: link.Target, to: link.Source})
+	return there
+}
+
+func (t *tree) applyLink(change store.TreeChange) {
+	link := *change.Link
+	if gone, ok := t.goneLinks[link]; ok && change.Revision <= gone {
+		if change.Revision == gone {
+			delete(t.goneLinks, link)
+		}
+		return
+	}
+	old, ok := t.forward.Get(linkItem{attribute: link.Attribute, from: link.Source, to: link.Target})
+	if ok && old.revision >= change.Revision {
+		return
+	}
+	if change.Gone {
+		t.removeLink(link)
+		return
+	}
+	t.forward.ReplaceOrInsert(linkItem{link.Attribute, link.Source, link.Target, change.Revision})
+	t.backward.ReplaceOrInsert(linkItem{link.Attribute, link.Target, link.Source, change.Revision})
+}
+
+func (t *tree) index(n *node) {
+	if n.parent == (store.GUID{}) {
+		t.root = n.guid
+	}
+	t.children.ReplaceOrInsert(childItem{n.parent, n.key, n.guid})
+	t.order.ReplaceOrInsert(position{n.created, n.guid})
+	t.eachIndexed(n, func(item valueItem) { t.values.ReplaceOrInsert(item) })
+}
+
+func (t *tree) unindex(n *node) {
+	t.children.Delete(childItem{n.parent, n.key, n.guid})
+	t.order.Delete(position{n.created, n.guid})
+	t.eachIndexed(n, func(item valueItem) { t.values.Delete(item) })
+}
+
+func (t *tree) eachIndexed(n *node, visit func(valueItem)) {
+	for attributeName, values := range n.attributes {
+		a := t.schema.attribute(attributeName)
+		if a == nil || !a.indexed {
+			continue
+		}
+		for _, value := range values {
+			if normal, err := a.normalize(value); err == nil {
+				visit(valueItem{a.name, normal, n.guid})
+			}
+		}
+	}
+	_, value, _ := strings.Cut(n.key, "=")
+	visit(valueItem{"name", value, n.guid})
+}
+
+// The functions below read the tree; their callers hold mu, at least for reading.
+
+// child is the entry of that name below parent.
+func (t *tree) child(parent store.GUID, key string) *node {
+	var found *node
+	t.children.AscendGreaterOrEqual(childItem{parent: parent, key: key}, func(item childItem) bool {
+		if item.parent == parent && item.key == key {
+			found = t.nodes[item.guid]
+		}
+		return false
+	})
+	return found
+}
+
+func (t *tree) hasChildren(parent store.GUID) bool {
+	found := false
+	t.children.AscendGreaterOrEqual(childItem{parent: parent}, func(item childItem) bool {
+		found = item.parent == parent
+		return false
+	})
+	return found
+}
+
+// lookup is the entries that have that value, already normalized, of an indexed attribute.
+func (t *tree) lookup(attributeName, value string) []*node {
+	var found []*node
+	t.values.AscendGreaterOrEqual(valueItem{attribute: attributeName, value: value}, func(item valueItem) bool {
+		if item.attribute != attributeName || item.value != value {
+			return false
+		}
+		found = append(found, t.nodes[item.guid])
+		return true
+	})
+	return found
+}
+
+// linked is what a link attribute of n points to, or, with the index backward, what points to n.
+func (t *tree) linked(index *btree.BTreeG[linkItem], attributeName string, guid store.GUID) []*node {
+	var found []*node
+	index.AscendGreaterOrEqual(linkItem{attribute: attributeName, from: guid}, func(item linkItem) bool {
+		if item.attribute != attributeName || item.from != guid {
+			return false
+		}
+		// The stream may tell of a link before it tells of the entry.
+		if n := t.nodes[item.to]; n != nil {
+			found = append(found, n)
+		}
+		return true
+	})
+	return found
+}
+
+// closure is everything that is reached from n over links of that index, without n unless a circle leads back.
+func (t *tree) closure(index *btree.BTreeG[linkItem], attributeName string, from ...*node) map[store.GUID]*node {
+	seen := map[store.GUID]*node{}
+	for len(from) > 0 {
+		at := from[len(from)-1]
+		from = from[:len(from)-1]
+		for _, next := range t.linked(index, attributeName, at.guid) {
+			if seen[next.guid] == nil {
+				seen[next.guid] = next
+				from = append(from, next)
+			}
+		}
+	}
+	return seen
+}
+
+// dn is the distinguished name of n.
+func (t *tree) dn(n *node) string {
+	var text strings.Builder
+	for n != nil && n.guid != t.root {
+		text.WriteString(escapeRDN(n.rdn))
+		text.WriteByte(',')
+		n = t.nodes[n.parent]
+	}
+	text.WriteString(t.domain.BaseDN())
+	return text.String()
+}
+
+// below says whether n is ancestor or lies below it.
+func (t *tree) below(n, ancestor *node) bool {
+	for n != nil {
+		if n.guid == ancestor.guid {
+			return true
+		}
+		n = t.nodes[n.parent]
+	}
+	return false
+}
+
+// covers says whether a name lies in this tree's naming context.
+func (t *tree) covers(n name) bool {
+	return len(n) >= len(t.base) && slices.Equal(n[len(n)-len(t.base):], t.base)
+}
+
+// resolve finds the entry of that name. Without one it gives the nearest entry above.
+func (t *tree) resolve(n name) (found, nearest *node) {
+	at := t.nodes[t.root]
+	if at == nil || !t.covers(n) {
+		return nil, nil
+	}
+	for i := len(n) - len(t.base) - 1; i >= 0; i-- {
+		next := t.child(at.guid, n[i])
+		if next == nil {
+			return nil, at
+		}
+		at = next
+	}
+	return at, at
+}
+
+// groups is every security group that n is in: its primary group, the groups it is a member of, and the groups these are
+// members of (MS-ADTS section 3.1.1.4.5.19, tokenGroups).
+func (t *tree) groups(n *node) []*node {
+	start := []*node{n}
+	var all []*node
+	if primary := n.first("primaryGroupID"); primary != "" {
+		if rid, err := parseRID(primary); err == nil {
+			for _, group := range t.lookup("objectSid", string(t.domain.SID.Child(rid))) {
+				start = append(start, group)
+				all = append(all, group)
+			}
+		}
+	}
+	reached := t.closure(t.backward, "member", start...)
+	for _, group := range all {
+		delete(reached, group.guid)
+	}
+	for _, group := range reached {
+		all = append(all, group)
+	}
+	all = slices.DeleteFunc(all, func(group *node) bool { return group.sid() == "" || !isSecurityGroup(group) })
+	slices.SortFunc(all, func(a, b *node) int { return position{a.created, a.guid}.compare(position{b.created, b.guid}) })
+	return all
+}

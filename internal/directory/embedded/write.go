@@ -1,0 +1,530 @@
+package embedded
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"latchkey/internal/directory"
+	"latchkey/internal/store"
+)
+
+const maxTries = 16
+
+// retry repeats an attempt that lost against another writer, and translates what the store says.
+func (s *Session) retry(ctx context.Context, attempt func() error) error {
+	for try := range maxTries {
+		err := attempt()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, store.ErrUnknown):
+			return fmt.Errorf("%w: %w", directory.ErrOutcomeUnknown, err)
+		case !errors.Is(err, store.ErrConflict):
+			return err
+		}
+		timer := time.NewTimer(time.Millisecond << min(try, 6))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("%w: %w", directory.ErrUnavailable, ctx.Err())
+		case <-timer.C:
+		}
+	}
+	return refuse(ldap.LDAPResultBusy, "", "the entry is being changed by others all the time")
+}
+
+// draft is a change of one entry on its way to the store.
+type draft struct {
+	tree    *tree
+	old     *node // nil for a new entry
+	entry   store.Entry
+	class   *class
+	batch   *store.Batch
+	links   []store.Link
+	unlinks []store.Link
+	// passwordSet says that the draft's pwdLastSet is the directory's own.
+	passwordSet bool
+}
+
+// edit begins a change of n. What is in the draft can be changed without changing n.
+func (t *tree) edit(n *node) *draft {
+	return &draft{
+		tree: t, old: n, class: n.class, batch: store.NewBatch(t.domain.ID),
+		entry: store.Entry{
+			GUID: n.guid, Parent: n.parent, RDN: n.rdn, Attributes: maps.Clone(n.attributes), Secret: n.secret,
+			Created: n.created, Revision: n.revision,
+		},
+	}
+}
+
+func (d *draft) first(attributeName string) string {
+	if values := d.entry.Attributes[attributeName]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+func (d *draft) set(attributeName string, values ...string) {
+	if len(values) == 0 {
+		delete(d.entry.Attributes, attributeName)
+		return
+	}
+	d.entry.Attributes[attributeName] = values
+}
+
+// commit writes the draft and, once the store has it, applies it to the tree in memory.
+func (d *draft) commit(ctx context.Context, s *store.Store, now time.Time) error {
+	d.set("whenChanged", directory.GeneralizedTime(now))
+	if err := d.claim("sAMAccountName"); err != nil {
+		return err
+	}
+	if err := d.claim("userPrincipalName"); err != nil {
+		return err
+	}
+	d.batch.Put(&d.entry)
+	for _, link := range d.links {
+		d.batch.Exists(link.Target)
+		d.batch.Link(link)
+	}
+	for _, link := range d.unlinks {
+		d.batch.Unlink(link)
+	}
+	revision, err := s.Commit(ctx, d.batch)
+	if err != nil {
+		return err
+	}
+	if d.entry.Created == 0 {
+		d.entry.Created = revision
+	}
+	changes := []store.TreeChange{{Entry: &d.entry, Revision: revision}}
+	for _, link := range d.links {
+		changes = append(changes, store.TreeChange{Link: &link, Revision: revision})
+	}
+	d.tree.apply(changes)
+	d.tree.mu.Lock()
+	defer d.tree.mu.Unlock()
+	for _, link := range d.unlinks {
+		d.tree.dropLink(link, revision)
+	}
+	return nil
+}
+
+// claim keeps the values of an attribute unique in the directory.
+func (d *draft) claim(attributeName string) error {
+	a := d.tree.schema.attribute(attributeName)
+	var former string
+	if d.old != nil {
+		former, _ = a.normalize(d.old.first(attributeName))
+	}
+	current, err := a.normalize(d.first(attributeName))
+	if err != nil {
+		return refuse(ldap.LDAPResultInvalidAttributeSyntax, "", err.Error())
+	}
+	if former == current {
+		return nil
+	}
+	if former != "" {
+		d.batch.Release(a.name, former)
+	}
+	if current == "" {
+		return nil
+	}
+	d.tree.mu.RLock()
+	taken := d.tree.lookup(a.name, current)
+	d.tree.mu.RUnlock()
+	for _, other := range taken {
+		if other.guid != d.entry.GUID {
+			return refuse(ldap.LDAPResultEntryAlreadyExists, "00000524", fmt.Sprintf("%s %q is taken by another entry", a.name, d.first(attributeName)))
+		}
+	}
+	d.batch.Claim(a.name, current, d.entry.GUID)
+	return nil
+}
+
+// writer is the lock that writers of this process take before they change an entry.
+func (t *tree) writer(guid store.GUID) *sync.Mutex { return &t.writers[int(guid[0])%len(t.writers)] }
+
+// lockEntry finds the entry, waits for its turn to change it, and gives its newest state. The caller unlocks.
+func (t *tree) lockEntry(dn string) (*node, *sync.Mutex, error) {
+	t.mu.RLock()
+	n, err := t.find(dn)
+	t.mu.RUnlock()
+	if err != nil {
+		return nil, nil, err
+	}
+	lock := t.writer(n.guid)
+	lock.Lock()
+	t.mu.RLock()
+	fresh := t.nodes[n.guid]
+	t.mu.RUnlock()
+	if fresh == nil {
+		lock.Unlock()
+		return nil, nil, refuse(ldap.LDAPResultNoSuchObject, "00002030", "the entry was deleted: "+dn)
+	}
+	return fresh, lock, nil
+}
+
+func (s *Session) modify(ctx context.Context, dn string, password *passwordChange, changes []ldap.Change) error {
+	t := s.tree
+	if password != nil {
+		if err := s.derive(ctx, dn, password); err != nil {
+			return err
+		}
+	}
+	n, lock, err := t.lockEntry(dn)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	d := t.edit(n)
+	if password != nil {
+		if err := s.setPassword(d, password); err != nil {
+			return err
+		}
+	}
+	for _, change := range changes {
+		if err := s.change(d, change.Operation, change.Modification.Type, change.Modification.Vals); err != nil {
+			return err
+		}
+	}
+	now := s.engine.now()
+	if err := d.finish(s.system, now); err != nil {
+		return err
+	}
+	return d.commit(ctx, s.engine.store, now)
+}
+
+// change is one modification of one attribute (RFC 4511 section 4.6).
+func (s *Session) change(d *draft, kind uint, attributeName string, values []string) error {
+	a := d.tree.schema.attribute(attributeName)
+	if a == nil {
+		return refuse(ldap.LDAPResultNoSuchAttribute, "00000057", "the schema has no attribute "+attributeName)
+	}
+	if err := s.writable(d, a); err != nil {
+		return err
+	}
+	if a.link {
+		return d.changeLinks(a, kind, values)
+	}
+	normal := make([]string, len(values))
+	for i, value := range values {
+		var err error
+		if normal[i], err = a.normalize(value); err != nil {
+			return refuse(ldap.LDAPResultInvalidAttributeSyntax, "00000057", err.Error())
+		}
+		if value == "" {
+			return refuse(ldap.LDAPResultInvalidAttributeSyntax, "00000057", a.name+": a value can't be empty")
+		}
+	}
+	current := d.entry.Attributes[a.name]
+	switch kind {
+	case ldap.ReplaceAttribute:
+		d.set(a.name, values...)
+	case ldap.AddAttribute:
+		next := slices.Clone(current)
+		for i, value := range values {
+			if a.index(next, normal[i]) >= 0 {
+				return refuse(ldap.LDAPResultAttributeOrValueExists, "00002083", a.name+" has this value already")
+			}
+			next = append(next, value)
+		}
+		d.set(a.name, next...)
+	case ldap.DeleteAttribute:
+		if len(current) == 0 {
+			return refuse(ldap.LDAPResultNoSuchAttribute, "00002085", "the entry has no "+a.name)
+		}
+		next := slices.Clone(current)
+		for i := range values {
+			at := a.index(next, normal[i])
+			if at < 0 {
+				return refuse(ldap.LDAPResultNoSuchAttribute, "00002085", a.name+" does not have this value")
+			}
+			next = slices.Delete(next, at, at+1)
+		}
+		if len(values) == 0 {
+			next = nil
+		}
+		d.set(a.name, next...)
+	default:
+		return refuse(ldap.LDAPResultUnwillingToPerform, "", "this kind of modification is not supported")
+	}
+	return nil
+}
+
+func (a *attribute) index(values []string, normal string) int {
+	return slices.IndexFunc(values, func(value string) bool {
+		other, err := a.normalize(value)
+		return err == nil && other == normal
+	})
+}
+
+func (s *Session) writable(d *draft, a *attribute) error {
+	switch {
+	case d.old != nil && (a.name == "cn" || a.name == "ou" || a.name == "dc" || a.name == "name"):
+		return refuse(ldap.LDAPResultNotAllowedOnRDN, "00002016", "an entry is renamed by ModifyDN")
+	case a.virtual, a.system && !s.system:
+		return refuse(ldap.LDAPResultConstraintViolation, "0000209A", a.name+" is written by the directory only")
+	}
+	return nil
+}
+
+func (d *draft) changeLinks(a *attribute, kind uint, values []string) error {
+	t := d.tree
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	targets := make([]store.GUID, len(values))
+	for i, value := range values {
+		target, err := t.find(value)
+		if err != nil {
+			return err
+		}
+		targets[i] = target.guid
+	}
+	current := t.linked(t.forward, a.name, d.entry.GUID)
+	if kind == ldap.ReplaceAttribute || kind == ldap.DeleteAttribute && len(values) == 0 {
+		for _, n := range current {
+			if !slices.Contains(targets, n.guid) {
+				d.unlinks = append(d.unlinks, store.Link{Attribute: a.name, Source: d.entry.GUID, Target: n.guid})
+			}
+		}
+	}
+	for i, target := range targets {
+		link := store.Link{Attribute: a.name, Source: d.entry.GUID, Target: target}
+		there := t.hasLink(a.name, link.Source, link.Target) || slices.Contains(d.links, link)
+		switch {
+		case kind == ldap.DeleteAttribute && !there:
+			return refuse(ldap.LDAPResultNoSuchAttribute, "00000561", a.name+" does not have the value "+values[i])
+		case kind == ldap.DeleteAttribute:
+			d.unlinks = append(d.unlinks, link)
+		case kind == ldap.AddAttribute && there:
+			return refuse(ldap.LDAPResultAttributeOrValueExists, "00000562", a.name+" has the value "+values[i]+" already")
+		case !there:
+			d.links = append(d.links, link)
+		}
+	}
+	if left := len(current) + len(d.links) - len(d.unlinks); a.single && left > 1 {
+		return refuse(ldap.LDAPResultConstraintViolation, "00002081", a.name+" has one value at most")
+	}
+	return nil
+}
+
+func (s *Session) add(ctx context.Context, request *ldap.AddRequest) error {
+	t := s.tree
+	d, password, err := s.draftEntry(request)
+	if err != nil {
+		return err
+	}
+	defer password.wipe()
+	for _, given := range request.Attributes {
+		if strings.EqualFold(given.Type, "unicodePwd") || strings.EqualFold(given.Type, "objectClass") {
+			continue
+		}
+		a := t.schema.attribute(given.Type)
+		if kind, value := splitRDN(d.entry.RDN); a != nil && (strings.EqualFold(a.name, kind) || a.name == "name") && slices.Equal(given.Vals, []string{value}) {
+			continue
+		}
+		if err := s.change(d, ldap.AddAttribute, given.Type, given.Vals); err != nil {
+			return err
+		}
+	}
+	if d.class.account {
+		if err := s.newAccount(ctx, d); err != nil {
+			return err
+		}
+	}
+	if password != nil {
+		if password.nextKeys, err = s.engine.derive(ctx, reset, password.next, t.salt(d.node())); err != nil {
+			return err
+		}
+		if err := s.setPassword(d, password); err != nil {
+			return err
+		}
+	}
+	now := s.engine.now()
+	if err := d.finish(s.system, now); err != nil {
+		return err
+	}
+	d.set("whenCreated", directory.GeneralizedTime(now))
+	return d.commit(ctx, s.engine.store, now)
+}
+
+// draftEntry begins a new entry: its place, its class and its password.
+func (s *Session) draftEntry(request *ldap.AddRequest) (*draft, *passwordChange, error) {
+	t := s.tree
+	parsed, err := ldap.ParseDN(request.DN)
+	if err != nil || len(parsed.RDNs) == 0 || len(parsed.RDNs[0].Attributes) != 1 {
+		return nil, nil, refuse(ldap.LDAPResultInvalidDNSyntax, "0000208F", "the DN can't be read")
+	}
+	rdn := parsed.RDNs[0].Attributes[0]
+	d := &draft{tree: t, batch: store.NewBatch(t.domain.ID), entry: store.Entry{Attributes: map[string][]string{}}}
+	_, _ = rand.Read(d.entry.GUID[:]) // never fails
+	var password *passwordChange
+	for _, given := range request.Attributes {
+		switch {
+		case strings.EqualFold(given.Type, "objectClass"):
+			d.class = t.schema.structural(given.Vals)
+		case strings.EqualFold(given.Type, "unicodePwd") && len(given.Vals) == 1:
+			if !s.secure {
+				return nil, nil, refuse(ldap.LDAPResultUnwillingToPerform, "0000001F", "unicodePwd can be written over a protected connection only")
+			}
+			next, err := directory.DecodePassword(given.Vals[0])
+			if err != nil {
+				return nil, nil, refuse(ldap.LDAPResultUnwillingToPerform, "0000001F", err.Error())
+			}
+			password = &passwordChange{next: next}
+		}
+	}
+	switch {
+	case d.class == nil:
+		return nil, nil, refuse(ldap.LDAPResultObjectClassViolation, "0000207C", "objectClass names no class that an entry can be of")
+	case !strings.EqualFold(d.class.rdn, rdn.Type):
+		return nil, nil, refuse(ldap.LDAPResultNamingViolation, "00002099", "an entry of class "+d.class.name+" is named by "+d.class.rdn)
+	case strings.TrimSpace(rdn.Value) == "" || len(rdn.Value) > 255 || strings.ContainsRune(rdn.Value, 0):
+		return nil, nil, refuse(ldap.LDAPResultNamingViolation, "00002099", "the entry's name is empty, too long or has a NUL")
+	}
+	d.entry.Attributes["objectClass"] = d.class.chain
+	d.entry.RDN = strings.ToUpper(rdn.Type) + "=" + rdn.Value
+	if s.system && strings.EqualFold(request.DN, t.domain.BaseDN()) {
+		d.batch.Place(store.GUID{}, rdnKey(rdn.Type, rdn.Value), d.entry.GUID)
+		return d, password, nil
+	}
+	return d, password, t.place(d, parsed, rdnKey(rdn.Type, rdn.Value))
+}
+
+// place puts a new entry below its parent, if the name is free there.
+func (t *tree) place(d *draft, dn *ldap.DN, key string) error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	above := &ldap.DN{RDNs: dn.RDNs[1:]}
+	parent, err := t.find(above.String())
+	if err != nil {
+		return err
+	}
+	if t.child(parent.guid, key) != nil {
+		return refuse(ldap.LDAPResultEntryAlreadyExists, "00002071", "the entry exists: "+dn.String())
+	}
+	d.entry.Parent = parent.guid
+	d.batch.Exists(parent.guid)
+	d.batch.Place(parent.guid, key, d.entry.GUID)
+	return nil
+}
+
+func (s *Session) rename(ctx context.Context, request *ldap.ModifyDNRequest) error {
+	t := s.tree
+	parsed, err := ldap.ParseDN(request.NewRDN)
+	if err != nil || len(parsed.RDNs) != 1 || len(parsed.RDNs[0].Attributes) != 1 {
+		return refuse(ldap.LDAPResultInvalidDNSyntax, "0000208F", "the new RDN can't be read")
+	}
+	rdn := parsed.RDNs[0].Attributes[0]
+	n, lock, err := t.lockEntry(request.DN)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if n.class == nil || !strings.EqualFold(n.class.rdn, rdn.Type) || strings.TrimSpace(rdn.Value) == "" || !request.DeleteOldRDN {
+		return refuse(ldap.LDAPResultNamingViolation, "00002099", "the new RDN does not fit the entry's class, or the old one is to stay")
+	}
+	if n.guid == t.root || n.first("isCriticalSystemObject") == "TRUE" {
+		return refuse(ldap.LDAPResultUnwillingToPerform, "0000209A", "the directory needs this entry where it is")
+	}
+	d := t.edit(n)
+	key := rdnKey(rdn.Type, rdn.Value)
+	d.entry.RDN = strings.ToUpper(rdn.Type) + "=" + rdn.Value
+	if err := t.move(d, n, request.NewSuperior, key); err != nil {
+		return err
+	}
+	return d.commit(ctx, s.engine.store, s.engine.now())
+}
+
+// move gives the draft its new place. Every entry above it must still be as it is now when the store makes the change,
+// so that two moves at once can't make a circle.
+func (t *tree) move(d *draft, n *node, superior, key string) error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	parent := t.nodes[n.parent]
+	if superior != "" {
+		var err error
+		if parent, err = t.find(superior); err != nil {
+			return err
+		}
+	}
+	if parent == nil || t.below(parent, n) {
+		return refuse(ldap.LDAPResultUnwillingToPerform, "0000207D", "an entry can't be moved below itself")
+	}
+	if other := t.child(parent.guid, key); other != nil && other.guid != n.guid {
+		return refuse(ldap.LDAPResultEntryAlreadyExists, "00002071", "an entry of this name exists there")
+	}
+	if parent.guid != n.parent || key != n.key {
+		d.batch.Displace(n.parent, n.key)
+		d.batch.Place(parent.guid, key, n.guid)
+	}
+	if parent.guid != n.parent {
+		for above := parent; above != nil; above = t.nodes[above.parent] {
+			d.batch.Unchanged(above.guid, above.revision)
+		}
+	}
+	d.entry.Parent = parent.guid
+	return nil
+}
+
+func (s *Session) remove(ctx context.Context, dn string) error {
+	t := s.tree
+	n, lock, err := t.lockEntry(dn)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if n.guid == t.root || n.first("isCriticalSystemObject") == "TRUE" {
+		return refuse(ldap.LDAPResultUnwillingToPerform, "0000209A", "the directory needs this entry")
+	}
+	batch := store.NewBatch(t.domain.ID)
+	batch.Delete(&store.Entry{GUID: n.guid, Revision: n.revision})
+	batch.Displace(n.parent, n.key)
+	batch.Childless(n.guid)
+	for _, attributeName := range []string{"sAMAccountName", "userPrincipalName"} {
+		if normal, err := t.schema.attribute(attributeName).normalize(n.first(attributeName)); err == nil && normal != "" {
+			batch.Release(attributeName, normal)
+		}
+	}
+	t.mu.RLock()
+	occupied := t.hasChildren(n.guid)
+	links := t.linksOf(n)
+	t.mu.RUnlock()
+	if occupied {
+		return refuse(ldap.LDAPResultNotAllowedOnNonLeaf, "00002015", "the entry has children")
+	}
+	for _, link := range links {
+		batch.Unlink(link)
+	}
+	revision, err := s.engine.store.Commit(ctx, batch)
+	if err != nil {
+		return err
+	}
+	t.forget(n, links, revision)
+	return nil
+}
+
+// linksOf is every link from and to n. The caller holds mu.
+func (t *tree) linksOf(n *node) []store.Link {
+	var links []store.Link
+	for _, a := range t.schema.links {
+		for _, target := range t.linked(t.forward, a.name, n.guid) {
+			links = append(links, store.Link{Attribute: a.name, Source: n.guid, Target: target.guid})
+		}
+		for _, source := range t.linked(t.backward, a.name, n.guid) {
+			if source.guid != n.guid {
+				links = append(links, store.Link{Attribute: a.name, Source: source.guid, Target: n.guid})
+			}
+		}
+	}
+	return links
+}
