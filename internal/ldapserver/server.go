@@ -1,0 +1,215 @@
+// Package ldapserver is LDAP v3 (RFC 4511) on the wire in front of somebody's tree. It frames and decodes requests, holds
+// clients to limits, and turns what the tree answers into messages; what an entry means is the tree's affair.
+package ldapserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// Server serves one backend on any number of listeners.
+type Server struct {
+	options Options
+	log     *slog.Logger
+
+	// running ends when operations have to stop: at Shutdown's deadline.
+	running context.Context
+	stop    context.CancelFunc
+	buffers sync.Pool
+
+	mu          sync.Mutex
+	draining    bool
+	listeners   map[net.Listener]struct{}
+	connections map[*connection]struct{}
+	perAddress  map[netip.Prefix]int
+	work        sync.WaitGroup
+}
+
+// New is a server that Serve starts. It refuses options without a backend or TLS.
+func New(options Options) (*Server, error) {
+	if options.Backend == nil {
+		return nil, errors.New("LDAP server without a backend")
+	}
+	if options.TLS == nil {
+		return nil, errors.New("LDAP server without a TLS configuration")
+	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	options.Limits = options.Limits.withDefaults()
+	s := &Server{
+		options:     options,
+		log:         options.Logger,
+		listeners:   make(map[net.Listener]struct{}),
+		connections: make(map[*connection]struct{}),
+		perAddress:  make(map[netip.Prefix]int),
+	}
+	s.running, s.stop = context.WithCancel(context.Background())
+	s.buffers.New = func() any { return new([]byte) }
+	return s, nil
+}
+
+// Serve accepts connections until Shutdown, after which it returns nil at once, or until the listener fails for good. It
+// owns the listener and closes it. ImplicitTLS makes it LDAPS: TLS from the first byte; otherwise connections begin in the
+// clear and may use StartTLS.
+func (s *Server) Serve(listener net.Listener, implicitTLS bool) error {
+	defer listener.Close()
+	if !s.enlist(listener) {
+		return nil
+	}
+	defer s.delist(listener)
+	const longest = time.Second
+	pause := 5 * time.Millisecond
+	for {
+		raw, err := listener.Accept()
+		switch {
+		case err == nil:
+			pause = 5 * time.Millisecond
+			s.begin(raw, implicitTLS)
+		case s.isDraining():
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("LDAP listener %s: %w", listener.Addr(), err)
+		default:
+			// Out of file descriptors, most likely: connections that end will free some.
+			s.log.Warn("LDAP connection not accepted", "listener", listener.Addr().String(), "error", err)
+			select {
+			case <-time.After(pause):
+			case <-s.running.Done():
+			}
+			pause = min(2*pause, longest)
+		}
+	}
+}
+
+func (s *Server) enlist(listener net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.draining {
+		s.listeners[listener] = struct{}{}
+	}
+	return !s.draining
+}
+
+func (s *Server) delist(listener net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, listener)
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// begin takes a connection over, or turns it away when there are too many.
+func (s *Server) begin(raw net.Conn, implicitTLS bool) {
+	loopback, prefix := locate(raw.RemoteAddr())
+	c := newConnection(s, raw, Peer{Loopback: loopback, Addr: raw.RemoteAddr().String()})
+	limits := s.options.Limits
+
+	s.mu.Lock()
+	full := len(s.connections) >= limits.Connections || s.perAddress[prefix] >= limits.ConnectionsPerAddress
+	if s.draining || full {
+		s.mu.Unlock()
+		s.turnAway(raw, implicitTLS)
+		return
+	}
+	s.connections[c] = struct{}{}
+	s.perAddress[prefix]++
+	s.work.Add(1)
+	s.mu.Unlock()
+
+	go func() {
+		defer s.work.Done()
+		defer s.end(c, prefix)
+		c.serve(implicitTLS)
+	}()
+}
+
+func (s *Server) turnAway(raw net.Conn, implicitTLS bool) {
+	s.log.Warn("LDAP connection turned away", "peer", raw.RemoteAddr().String())
+	if !implicitTLS {
+		// An empty send buffer takes a message this small without waiting.
+		_ = raw.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = raw.Write(appendNotice(nil, ldap.LDAPResultBusy, "too many connections"))
+	}
+	_ = raw.Close()
+}
+
+func (s *Server) end(c *connection, prefix netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.connections, c)
+	if s.perAddress[prefix]--; s.perAddress[prefix] <= 0 {
+		delete(s.perAddress, prefix)
+	}
+}
+
+// Shutdown stops accepting and reading at once, lets operations that have begun finish, and ends every connection with a
+// notice of disconnection. When the context ends first, operations are cut, connections closed, and the context's error is
+// returned. A server that was shut down does not serve again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.stop()
+	s.mu.Lock()
+	s.draining = true
+	for listener := range s.listeners {
+		_ = listener.Close()
+	}
+	for c := range s.connections {
+		c.drain()
+	}
+	s.mu.Unlock()
+
+	done := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.stop()
+	s.mu.Lock()
+	for c := range s.connections {
+		c.cut()
+	}
+	s.mu.Unlock()
+	// Sessions promise to return soon after their context. One that does not is left behind rather than waited for.
+	const patience = time.Second
+	select {
+	case <-done:
+	case <-time.After(patience):
+		s.log.Error("LDAP operations did not stop")
+	}
+	return ctx.Err()
+}
+
+// locate says whether an address is on this machine, and the network that its connections are counted under.
+func locate(addr net.Addr) (loopback bool, prefix netip.Prefix) {
+	if addr.Network() == "unix" {
+		return true, netip.Prefix{}
+	}
+	parsed, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return false, netip.Prefix{}
+	}
+	ip := parsed.Addr().Unmap().WithZone("")
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	prefix, _ = ip.Prefix(bits)
+	return ip.IsLoopback(), prefix
+}
