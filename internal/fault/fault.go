@@ -15,6 +15,8 @@ type Error struct {
 	Code    string
 	Message string
 	Err     error
+	// OutcomeUnknown says that nobody can tell whether the operation happened.
+	OutcomeUnknown bool
 }
 
 // New is an exception with AWS's code and the text that the client gets.
@@ -29,7 +31,7 @@ func Newf(code, format string, args ...any) *Error {
 
 // Because is the same exception with its cause, which the client does not see.
 func (e *Error) Because(cause error) *Error {
-	return &Error{Code: e.Code, Message: e.Message, Err: cause}
+	return &Error{Code: e.Code, Message: e.Message, Err: cause, OutcomeUnknown: e.OutcomeUnknown}
 }
 
 func (e *Error) Error() string {
