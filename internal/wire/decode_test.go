@@ -38,32 +38,46 @@ func TestDecode(t *testing.T) {
 		{"null members", "DescribeDirectories", `{"Limit":null,"DirectoryIds":null}`, &ds.DescribeDirectoriesRequest{}},
 		{"no members", "GetDirectoryLimits", `{"x":1}`, &ds.GetDirectoryLimitsRequest{}},
 		{"empty list", "DescribeDirectories", `{"DirectoryIds":[]}`, &ds.DescribeDirectoriesRequest{DirectoryIds: []string{}}},
-		{"list", "DescribeDirectories", `{"Limit":0,"DirectoryIds":["d-0123456789","d-9067e0513b"],"NextToken":""}`,
-			&ds.DescribeDirectoriesRequest{Limit: new(int32(0)), DirectoryIds: []string{"d-0123456789", "d-9067e0513b"}, NextToken: new("")}},
+		{
+			"list", "DescribeDirectories", `{"Limit":0,"DirectoryIds":["d-0123456789","d-9067e0513b"],"NextToken":""}`,
+			&ds.DescribeDirectoriesRequest{Limit: new(int32(0)), DirectoryIds: []string{"d-0123456789", "d-9067e0513b"}, NextToken: new("")},
+		},
 		{"whole numbers", "DescribeDirectories", `{"Limit":1.0e1}`, &ds.DescribeDirectoriesRequest{Limit: new(int32(10))}},
-		{"password", "ResetUserPassword", `{"NewPassword":"S\u0065cr\u00e9t \"\\\/\ud83d\ude00","UserName":"j\u0064oe","DirectoryId":"d-0123456789"}`,
+		{
+			"password", "ResetUserPassword", `{"NewPassword":"S\u0065cr\u00e9t \"\\\/\ud83d\ude00","UserName":"j\u0064oe","DirectoryId":"d-0123456789"}`,
 			&ds.ResetUserPasswordRequest{
 				DirectoryId: new("d-0123456789"), UserName: new("jdoe"), NewPassword: wire.NewSecret([]byte("Secrét \"\\/😀")),
-			}},
-		{"escaped name", "ResetUserPassword", `{"New\u0050assword":"x","UserName":"jdoe","DirectoryId":"d-0123456789"}`,
+			},
+		},
+		{
+			"escaped name", "ResetUserPassword", `{"New\u0050assword":"x","UserName":"jdoe","DirectoryId":"d-0123456789"}`,
 			&ds.ResetUserPasswordRequest{
 				DirectoryId: new("d-0123456789"), UserName: new("jdoe"), NewPassword: wire.NewSecret([]byte("x")),
-			}},
-		{"unknown members", "DescribeDirectories", `{"limit":"x","Unknown":{"a":[{"b":"}"}]},"Limit":3}`,
-			&ds.DescribeDirectoriesRequest{Limit: new(int32(3))}},
-		{"structures", "AddTagsToResource", `{"ResourceId":"d-0123456789","Tags":[{"Key":"a","Value":""},{"Value":"ß","Key":"b"}]}`,
+			},
+		},
+		{
+			"unknown members", "DescribeDirectories", `{"limit":"x","Unknown":{"a":[{"b":"}"}]},"Limit":3}`,
+			&ds.DescribeDirectoriesRequest{Limit: new(int32(3))},
+		},
+		{
+			"structures", "AddTagsToResource", `{"ResourceId":"d-0123456789","Tags":[{"Key":"a","Value":""},{"Value":"ß","Key":"b"}]}`,
 			&ds.AddTagsToResourceRequest{
 				ResourceId: new("d-0123456789"), Tags: []ds.Tag{{Key: new("a"), Value: new("")}, {Key: new("b"), Value: new("ß")}},
-			}},
-		{"boolean", "DeleteTrust", `{"TrustId":"t-0123456789","DeleteAssociatedConditionalForwarder":true}`,
-			&ds.DeleteTrustRequest{TrustId: new("t-0123456789"), DeleteAssociatedConditionalForwarder: new(true)}},
-		{"nested secret", "EnableRadius", `{"DirectoryId":"d-0123456789","RadiusSettings":{"SharedSecret":"12345678","RadiusPort":1812}}`,
+			},
+		},
+		{
+			"boolean", "DeleteTrust", `{"TrustId":"t-0123456789","DeleteAssociatedConditionalForwarder":true}`,
+			&ds.DeleteTrustRequest{TrustId: new("t-0123456789"), DeleteAssociatedConditionalForwarder: new(true)},
+		},
+		{
+			"nested secret", "EnableRadius", `{"DirectoryId":"d-0123456789","RadiusSettings":{"SharedSecret":"12345678","RadiusPort":1812}}`,
 			&ds.EnableRadiusRequest{
 				DirectoryId: new("d-0123456789"),
 				RadiusSettings: &ds.RadiusSettings{
 					RadiusPort: new(int32(1812)), SharedSecret: wire.NewSecret([]byte("12345678")),
 				},
-			}},
+			},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := decode(test.op, test.body)

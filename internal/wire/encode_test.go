@@ -26,8 +26,10 @@ func TestEncode(t *testing.T) {
 		{"absent members", "CreateDirectory", &ds.CreateDirectoryResult{}, "{}"},
 		{"text", "CreateDirectory", &ds.CreateDirectoryResult{DirectoryId: new("d-0123456789")}, `{"DirectoryId":"d-0123456789"}`},
 		{"empty text", "CreateDirectory", &ds.CreateDirectoryResult{DirectoryId: new("")}, `{"DirectoryId":""}`},
-		{"literal html", "CreateDirectory", &ds.CreateDirectoryResult{DirectoryId: new("<a href=\"x\">&\\\n\t\r\x00\x7f\u2028é😀")},
-			"{\"DirectoryId\":\"<a href=\\\"x\\\">&\\\\\\n\\t\\r\\u0000\\u007f\u2028é😀\"}"},
+		{
+			"literal html", "CreateDirectory", &ds.CreateDirectoryResult{DirectoryId: new("<a href=\"x\">&\\\n\t\r\x00\x7f\u2028é😀")},
+			"{\"DirectoryId\":\"<a href=\\\"x\\\">&\\\\\\n\\t\\r\\u0000\\u007f\u2028é😀\"}",
+		},
 		{"invalid UTF-8", "CreateDirectory", &ds.CreateDirectoryResult{DirectoryId: new("a\xffb\xe2\x82")}, "{\"DirectoryId\":\"a\ufffdb\ufffd\ufffd\"}"},
 		{"absent list", "DescribeDirectories", &ds.DescribeDirectoriesResult{}, "{}"},
 		{"empty list", "DescribeDirectories", &ds.DescribeDirectoriesResult{DirectoryDescriptions: []ds.DirectoryDescription{}}, `{"DirectoryDescriptions":[]}`},
@@ -85,15 +87,23 @@ func TestRedact(t *testing.T) {
 		in   any
 		want map[string]any
 	}{
-		{"ResetUserPassword", &ds.ResetUserPasswordRequest{DirectoryId: new("d-0123456789"), UserName: new("jdoe"), NewPassword: wire.NewSecret([]byte("hunter2"))},
-			map[string]any{"directoryId": "d-0123456789", "userName": "jdoe", "newPassword": "HIDDEN_DUE_TO_SECURITY_REASONS"}},
+		{
+			"ResetUserPassword", &ds.ResetUserPasswordRequest{DirectoryId: new("d-0123456789"), UserName: new("jdoe"), NewPassword: wire.NewSecret([]byte("hunter2"))},
+			map[string]any{"directoryId": "d-0123456789", "userName": "jdoe", "newPassword": "HIDDEN_DUE_TO_SECURITY_REASONS"},
+		},
 		{"ResetUserPassword", &ds.ResetUserPasswordRequest{}, map[string]any{}},
-		{"DescribeDirectories", &ds.DescribeDirectoriesRequest{DirectoryIds: []string{"d-1"}, Limit: new(int32(5)), NextToken: new("abc")},
-			map[string]any{"directoryIds": []any{"d-1"}, "limit": int32(5), "nextToken": "REDACTED"}},
-		{"EnableRadius", &ds.EnableRadiusRequest{RadiusSettings: &ds.RadiusSettings{SharedSecret: wire.NewSecret([]byte("hunter2")), UseSameUsername: new(true)}},
-			map[string]any{"radiusSettings": map[string]any{"sharedSecret": "HIDDEN_DUE_TO_SECURITY_REASONS", "useSameUsername": true}}},
-		{"AddTagsToResource", &ds.AddTagsToResourceRequest{Tags: []ds.Tag{{Key: new("k")}}},
-			map[string]any{"tags": []any{map[string]any{"key": "k"}}}},
+		{
+			"DescribeDirectories", &ds.DescribeDirectoriesRequest{DirectoryIds: []string{"d-1"}, Limit: new(int32(5)), NextToken: new("abc")},
+			map[string]any{"directoryIds": []any{"d-1"}, "limit": int32(5), "nextToken": "REDACTED"},
+		},
+		{
+			"EnableRadius", &ds.EnableRadiusRequest{RadiusSettings: &ds.RadiusSettings{SharedSecret: wire.NewSecret([]byte("hunter2")), UseSameUsername: new(true)}},
+			map[string]any{"radiusSettings": map[string]any{"sharedSecret": "HIDDEN_DUE_TO_SECURITY_REASONS", "useSameUsername": true}},
+		},
+		{
+			"AddTagsToResource", &ds.AddTagsToResourceRequest{Tags: []ds.Tag{{Key: new("k")}}},
+			map[string]any{"tags": []any{map[string]any{"key": "k"}}},
+		},
 		{"NoSuch", &ds.AddTagsToResourceRequest{}, nil},
 		{"DeleteTrust", nil, nil},
 	} {

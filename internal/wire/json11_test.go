@@ -75,29 +75,45 @@ func TestError(t *testing.T) {
 		status int
 		body   string
 	}{
-		{fault.New(fault.EntityDoesNotExist, "Directory d-1 <a&b> does not exist."), 400,
-			`{"__type":"EntityDoesNotExistException","Message":"Directory d-1 <a&b> does not exist. : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`},
-		{fault.New(fault.Service, "x"), 500,
-			`{"__type":"ServiceException","Message":"x : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`},
-		{fault.New(fault.Client, "a \"b\"\n\\"), 400,
-			`{"__type":"ClientException","Message":"a \"b\"\n\\ : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`},
-		{fault.New(fault.Validation, "1 validation error detected"), 400,
-			`{"__type":"ValidationException","message":"1 validation error detected"}`},
+		{
+			fault.New(fault.EntityDoesNotExist, "Directory d-1 <a&b> does not exist."), 400,
+			`{"__type":"EntityDoesNotExistException","Message":"Directory d-1 <a&b> does not exist. : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`,
+		},
+		{
+			fault.New(fault.Service, "x"), 500,
+			`{"__type":"ServiceException","Message":"x : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`,
+		},
+		{
+			fault.New(fault.Client, "a \"b\"\n\\"), 400,
+			`{"__type":"ClientException","Message":"a \"b\"\n\\ : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`,
+		},
+		{
+			fault.New(fault.Validation, "1 validation error detected"), 400,
+			`{"__type":"ValidationException","message":"1 validation error detected"}`,
+		},
 		{fault.New(fault.AccessDenied, "User: x"), 400, `{"__type":"AccessDeniedException","Message":"User: x"}`},
 		{fault.New(fault.Throttling, "Rate exceeded"), 400, `{"__type":"ThrottlingException","message":"Rate exceeded"}`},
 		{fault.New(fault.UnknownOperation, ""), 400, `{"__type":"com.amazon.coral.service#UnknownOperationException"}`},
 		{fault.New(fault.UnknownOperation, "never shown"), 400, `{"__type":"com.amazon.coral.service#UnknownOperationException"}`},
 		{fault.New(fault.Serialization, ""), 400, `{"__type":"com.amazon.coral.service#SerializationException"}`},
-		{fault.New(fault.Serialization, "Start of list found where not expected"), 400,
-			`{"__type":"com.amazon.coral.service#SerializationException","Message":"Start of list found where not expected"}`},
-		{fault.New(fault.MissingAuthenticationToken, "Request is missing Authentication Token"), 400,
-			`{"__type":"com.amazon.coral.service#MissingAuthenticationTokenException","message":"Request is missing Authentication Token"}`},
+		{
+			fault.New(fault.Serialization, "Start of list found where not expected"), 400,
+			`{"__type":"com.amazon.coral.service#SerializationException","Message":"Start of list found where not expected"}`,
+		},
+		{
+			fault.New(fault.MissingAuthenticationToken, "Request is missing Authentication Token"), 400,
+			`{"__type":"com.amazon.coral.service#MissingAuthenticationTokenException","message":"Request is missing Authentication Token"}`,
+		},
 		{fault.New(fault.InvalidSignature, "y"), 400, `{"__type":"InvalidSignatureException","message":"y"}`},
 		{fault.New(fault.RequestTooLarge, "y"), 413, ``},
-		{fault.New("NoSuchException", "an inner text"), 500,
-			`{"__type":"ServiceException","Message":"An exception has occurred in AWS Directory Service. : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`},
-		{fault.New(fault.Conflict, "of the other service"), 500,
-			`{"__type":"ServiceException","Message":"An exception has occurred in AWS Directory Service. : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`},
+		{
+			fault.New("NoSuchException", "an inner text"), 500,
+			`{"__type":"ServiceException","Message":"An exception has occurred in AWS Directory Service. : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`,
+		},
+		{
+			fault.New(fault.Conflict, "of the other service"), 500,
+			`{"__type":"ServiceException","Message":"An exception has occurred in AWS Directory Service. : RequestId: ` + requestID + `","RequestId":"` + requestID + `"}`,
+		},
 	} {
 		cause := test.f.Because(errors.New("an inner cause"))
 		status, body := wire.Error(cause, requestID)

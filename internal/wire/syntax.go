@@ -16,8 +16,8 @@ const maxDepth = 32
 
 // Syntax tells whether a body is JSON that Decode can read, without regard to any operation: AWS answers this before it
 // looks at the signature. It refuses, as a SerializationException without a text, what RFC 8259 does not allow, invalid
-// UTF-8, half of a surrogate pair, a member name that occurs twice in one object, and more than 32 levels. The second and
-// third have no one meaning, and replacing what is not Unicode would change a password. An empty body is {}.
+// UTF-8, half of a surrogate pair, a member name that occurs twice in one object, and more than 32 levels. A name given
+// twice has no one meaning, and replacing what is not Unicode would change a password. An empty body is {}.
 func Syntax(body []byte) error {
 	if len(body) == 0 {
 		return nil
