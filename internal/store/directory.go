@@ -75,7 +75,7 @@ func unchanged(key string, revision int64) clientv3.Cmp {
 type Directories struct {
 	store   *Store
 	done    <-chan struct{}
-	changed func(Directory)
+	changed func(id string)
 
 	mu    sync.RWMutex
 	byID  map[string]Directory
@@ -83,9 +83,9 @@ type Directories struct {
 	order []string         // ids, sorted
 }
 
-// FollowDirectories reads all directories and keeps them current until ctx ends. changed is called, in order, for each
-// directory that is there or changes, and may be nil.
-func (s *Store) FollowDirectories(ctx context.Context, changed func(Directory)) (*Directories, error) {
+// FollowDirectories reads all directories and keeps them current until ctx ends. changed is called for each directory
+// that is there, changes or goes, whoever changed it; it must not wait.
+func (s *Store) FollowDirectories(ctx context.Context, changed func(id string)) (*Directories, error) {
 	d := &Directories{store: s, changed: changed, byID: map[string]Directory{}, seen: map[string]int64{}}
 	done, err := s.follow(ctx, directoryPrefix, d.apply, d.reset)
 	if err != nil {
@@ -116,14 +116,18 @@ func (d *Directories) apply(changes []Change) {
 			}
 		}
 		record.Revision = change.Revision
-		if d.set(record, change.Gone) && d.changed != nil && !change.Gone {
-			d.changed(record)
-		}
+		d.set(record, change.Gone)
 	}
 }
 
-// set takes a newer state of a directory, and says whether it was newer.
-func (d *Directories) set(record Directory, gone bool) bool {
+// set takes a newer state of a directory, from the store's stream or from a writer of this process.
+func (d *Directories) set(record Directory, gone bool) {
+	if d.take(record, gone) {
+		d.changed(record.ID)
+	}
+}
+
+func (d *Directories) take(record Directory, gone bool) (newer bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if record.Revision <= d.seen[record.ID] {

@@ -4,7 +4,6 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -20,7 +19,7 @@ import (
 )
 
 // ErrNotServed says that this process does not hold the directory's tree.
-var ErrNotServed = errors.New("the directory is not served here")
+var ErrNotServed = fmt.Errorf("%w: the directory is not served here", directory.ErrUnavailable)
 
 // Engine holds the trees of this process.
 type Engine struct {

@@ -1,0 +1,191 @@
+// Package gateway turns one HTTP request into one operation call. ServeHTTP is the whole pipeline, in its one order;
+// only here are signatures, permissions and audit applied, and only here are errors written.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"latchkey/internal/audit"
+	"latchkey/internal/authz"
+	"latchkey/internal/fault"
+	"latchkey/internal/operation"
+	"latchkey/internal/sigv4"
+	"latchkey/internal/wire"
+)
+
+const (
+	// maxBody is enough for the greatest request of the model, StartSchemaExtension's.
+	maxBody = 2 << 20
+	// deadline is how long an operation may take.
+	deadline = 30 * time.Second
+
+	partition = "aws"
+	service   = "ds"
+)
+
+// Gateway serves the AWS JSON 1.1 protocol. It is safe for concurrent use.
+type Gateway struct {
+	Table    operation.Table
+	Verifier *sigv4.Verifier
+	Audit    *audit.Log
+	Account  string // 12 digits
+	Logger   *slog.Logger
+	Now      func() time.Time
+}
+
+// exchange is one request on its way through the pipeline.
+type exchange struct {
+	id      string
+	name    string // of the operation
+	spec    operation.Spec
+	request any
+	proof   sigv4.Result
+	event   *audit.Event
+}
+
+// ServeHTTP answers one request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// 1. Request id, size limit, deadline. A write goes on when its client goes away: it is to end in a known state.
+	x := &exchange{id: uuid.NewString()}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deadline)
+	defer cancel()
+	body, err := readBody(w, r)
+	defer clear(body)
+	if err != nil {
+		g.refuse(w, x, err)
+		return
+	}
+
+	// 2. Which operation is it? AWS answers a body that is not JSON, and an unknown operation, before it looks at the
+	// signature.
+	if err := g.recognize(x, r, body); err != nil {
+		g.refuse(w, x, err)
+		return
+	}
+	x.event = g.newEvent(x, r)
+
+	out, err := g.call(ctx, x, r, body)
+
+	// 9. What came of it. A write that can't be recorded is not acknowledged.
+	if err := g.record(ctx, x, out, err); err != nil {
+		g.refuse(w, x, err)
+		return
+	}
+	if err != nil {
+		g.refuse(w, x, err)
+		return
+	}
+
+	// 10. The answer.
+	g.answer(w, r, x, out)
+}
+
+// call is the steps 3 to 8: everything whose refusal is recorded.
+func (g *Gateway) call(ctx context.Context, x *exchange, r *http.Request, body []byte) (any, error) {
+	// 3. Does the signature prove the key?
+	var err error
+	if x.proof, err = g.Verifier.Verify(ctx, r, body); err != nil {
+		return nil, err
+	}
+	x.event.UserIdentity = audit.Identify(x.proof.Principal)
+	x.event.AWSRegion = x.proof.Region
+
+	// 4. Is the request what the model says?
+	x.request = x.spec.New()
+	defer wire.Wipe(x.name, x.request)
+	if err := wire.Decode(x.name, body, x.request); err != nil {
+		return nil, err
+	}
+	x.event.RequestParameters = parameters(wire.Redact(x.name, x.request))
+
+	// 5. May this principal do it?
+	resource := authz.Any
+	if id := x.spec.Directory(x.request); id != "" {
+		resource = authz.DirectoryARN(partition, x.proof.Region, g.Account, id)
+		x.event.Resources = []audit.Resource{{AccountID: g.Account, Type: "AWS::DirectoryService::Directory", ARN: resource}}
+	}
+	if err := authz.Decide(x.proof.Principal, service+":"+x.name, resource); err != nil {
+		return nil, err
+	}
+
+	// 6. Throttling comes here.
+
+	// 7. What is about to be changed is on the disk before it is.
+	if x.spec.Access == operation.Write {
+		if err := g.Audit.Intent(ctx, x.event); err != nil {
+			return nil, fault.From(err)
+		}
+	}
+
+	// 8. The operation.
+	return x.spec.Run(ctx, &operation.Call{
+		RequestID: x.id, Account: g.Account, Region: x.proof.Region, Principal: x.proof.Principal, Time: x.event.EventTime,
+	}, x.request)
+}
+
+func (g *Gateway) recognize(x *exchange, r *http.Request, body []byte) (err error) {
+	if x.name, err = wire.Target(r); err != nil {
+		return err
+	}
+	if x.spec, err = g.Table.Find(x.name); err != nil {
+		return err
+	}
+	return wire.Syntax(body)
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, fault.New(fault.RequestTooLarge, "")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return body, fault.New(fault.RequestTooLarge, "")
+	case err != nil:
+		return body, fault.New(fault.Serialization, "The request's body could not be read.").Because(err)
+	}
+	return body, nil
+}
+
+// answer writes a result. aws-sdk-php can't read the empty body that AWS documents for operations without output.
+func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange, out any) {
+	body, err := wire.Encode(x.name, out)
+	if err != nil {
+		g.refuse(w, x, err)
+		return
+	}
+	if len(body) == 0 && isPHP(r.UserAgent()) {
+		body = []byte("{}")
+	}
+	g.write(w, x, http.StatusOK, body)
+}
+
+// refuse writes an exception. What it keeps from the client is in the log.
+func (g *Gateway) refuse(w http.ResponseWriter, x *exchange, err error) {
+	f := fault.From(err)
+	status, body := wire.Error(f, x.id)
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	g.Logger.Log(context.Background(), level, "refused", "requestId", x.id, "operation", x.name, "code", f.Code, "cause", cause(f))
+	g.write(w, x, status, body)
+}
+
+func (g *Gateway) write(w http.ResponseWriter, x *exchange, status int, body []byte) {
+	header := w.Header()
+	header["X-Amzn-Requestid"] = []string{x.id}
+	header["Content-Type"] = contentType
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil {
+		g.Logger.Debug("the client did not take the answer", "requestId", x.id, "err", err)
+	}
+}

@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+
+	"crypto/tls"
+
+	"latchkey/internal/audit"
+	"latchkey/internal/fault"
+	"latchkey/internal/operation"
+	"latchkey/internal/wire"
+)
+
+func (g *Gateway) newEvent(x *exchange, r *http.Request) *audit.Event {
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	event := &audit.Event{
+		EventTime: g.Now(), EventName: x.name, SourceIPAddress: address, UserAgent: r.UserAgent(), RequestID: x.id,
+		ReadOnly: x.spec.Access == operation.Read, RecipientAccountID: g.Account,
+	}
+	if r.TLS != nil {
+		event.TLSDetails = &audit.TLSDetails{
+			TLSVersion: strings.Replace(tls.VersionName(r.TLS.Version), "TLS 1", "TLSv1", 1), CipherSuite: tls.CipherSuiteName(r.TLS.CipherSuite),
+			ClientProvidedHostHeader: r.Host,
+		}
+	}
+	return event
+}
+
+// record writes the outcome of a call, and for a write returns when it is on the disk.
+func (g *Gateway) record(ctx context.Context, x *exchange, out any, err error) error {
+	if err != nil {
+		f := fault.From(err)
+		code, message := f.Code, f.Message
+		if f.OutcomeUnknown {
+			code = audit.OutcomeUnknown
+		}
+		x.event.Fail(code, message)
+		if why := cause(f); why != "" {
+			x.event.AdditionalEventData = parameters(map[string]any{"reason": why})
+		}
+	} else if x.spec.Access == operation.Write {
+		x.event.ResponseElements = parameters(wire.RedactResult(x.name, out))
+	}
+	if failed := g.Audit.Outcome(context.WithoutCancel(ctx), x.event); failed != nil {
+		unrecorded := fault.From(failed)
+		unrecorded.OutcomeUnknown = true
+		return unrecorded
+	}
+	return nil
+}
+
+func parameters(values map[string]any) json.RawMessage {
+	if values == nil {
+		return nil
+	}
+	encoded, err := json.Marshal(values)
+	if err != nil {
+		return nil
+	}
+	return encoded
+}
+
+// cause is what an administrator should know and a client should not.
+func cause(f *fault.Error) string {
+	if f.Err == nil {
+		return ""
+	}
+	return f.Err.Error()
+}
+
+var contentType = []string{wire.ContentType}
+
+func isPHP(userAgent string) bool { return strings.Contains(userAgent, "aws-sdk-php") }
