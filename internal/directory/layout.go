@@ -74,7 +74,7 @@ func LayOut(ctx context.Context, conn Conn, domain Domain, password []byte) erro
 	if err := Ensure(ctx, conn, admin, attributes); err != nil {
 		return err
 	}
-	if err := join(ctx, conn, delegatedDN(domain, DelegatedAdministrators), admin); err != nil {
+	if err := Join(ctx, conn, delegatedDN(domain, DelegatedAdministrators), admin); err != nil {
 		return err
 	}
 	return enableAdministrator(ctx, conn, admin, value)
@@ -115,8 +115,8 @@ func Ensure(ctx context.Context, conn Conn, dn string, attributes map[string][]s
 	return nil
 }
 
-// join makes an entry a member of a group, unless it is one.
-func join(ctx context.Context, conn Conn, group, member string) error {
+// Join makes an entry a member of a group, unless it is one.
+func Join(ctx context.Context, conn Conn, group, member string) error {
 	request := ldap.NewModifyRequest(group, nil)
 	request.Add("member", []string{member})
 	err := conn.Modify(ctx, request)
