@@ -117,7 +117,7 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 
 	if plan != nil {
 		if err := seed.Apply(ctx, plan, a.worker, engine, cfg.AccountID); err != nil {
-			return nil, fmt.Errorf("seed %s: %w", cfg.Seed, err)
+			return nil, err
 		}
 	}
 	if err := a.buildLDAP(dir, engine); err != nil {

@@ -108,11 +108,16 @@ func parseTreeChange(change Change) (TreeChange, error) {
 	return TreeChange{}, fmt.Errorf("%q is neither an entry nor a link", kind)
 }
 
-// entryFormat is the first byte of every stored entry, so that another format can follow.
+// entryFormat is the first byte of every stored entry, so that another format can follow. The rest is CBOR (RFC 8949),
+// with byte strings for all text: the values of attributes are bytes.
 const entryFormat = 1
 
 func encodeEntry(e *Entry) (string, error) {
-	body, err := cbor.Marshal(e)
+	mode, err := cbor.EncOptions{String: cbor.StringToByteString}.EncMode()
+	if err != nil {
+		return "", err
+	}
+	body, err := mode.Marshal(e)
 	if err != nil {
 		return "", err
 	}
@@ -123,8 +128,12 @@ func decodeEntry(value []byte) (*Entry, error) {
 	if len(value) == 0 || value[0] != entryFormat {
 		return nil, errors.New("not an entry of a format this version knows")
 	}
+	mode, err := cbor.DecOptions{ByteStringToString: cbor.ByteStringToStringAllowed}.DecMode()
+	if err != nil {
+		return nil, err
+	}
 	e := &Entry{}
-	return e, cbor.Unmarshal(value[1:], e)
+	return e, mode.Unmarshal(value[1:], e)
 }
 
 // Batch is a change of a directory's tree that happens as a whole or not at all.

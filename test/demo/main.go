@@ -27,8 +27,8 @@ const (
 	directoryID = "d-1234567890"
 	userName    = "jane"
 	userUPN     = "jane@corp.example.com"
-	oldPassword = "Old-Passw0rd-of-jane"
-	newPassword = "New-Passw0rd-of-jane"
+	oldPassword = "Winter-Sun-2025"
+	newPassword = "Summer-Rain-2026"
 	region      = "us-east-1"
 	patience    = time.Minute
 )
