@@ -1,5 +1,7 @@
 package ds
 
+//go:generate go run ./gen ../../docs/operations.md
+
 import (
 	"latchkey/internal/operation"
 	"latchkey/internal/wire"

@@ -33,10 +33,8 @@ type Call struct {
 type Spec struct {
 	Name   string
 	Access Access
-	// Status is how docs/operations.md calls it: real, recorded, refused or not built.
+	// Status is how docs/operations.md calls it.
 	Status Status
-	// Reason says why an operation is refused, or what is not real about it.
-	Reason string
 	// New makes an empty request to decode into. Nil for an operation that is not built.
 	New func() any
 	// Directory is the directory the request is about, for authorization and audit; "" when there is none.
@@ -48,11 +46,9 @@ type Spec struct {
 // Status is an operation's honest state.
 type Status string
 
-// The four states of an operation.
+// The states of an operation: it does what AWS does, or it answers as AWS answers a name that it does not know.
 const (
 	Real     Status = "real"
-	Recorded Status = "recorded"
-	Refused  Status = "refused"
 	NotBuilt Status = "not built"
 )
 
