@@ -1,0 +1,121 @@
+// Command latchkey is AWS Directory Service on your own machines.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"latchkey/internal/app"
+	"latchkey/internal/config"
+)
+
+// commandLine is what kong makes flags, environment variables, help and completion of.
+type commandLine struct {
+	Serve      serveCommand      `cmd:"" help:"Run the server: the AWS API, LDAP and LDAPS."`
+	Seed       seedCommand       `cmd:"" help:"Look after seed files."`
+	Completion completionCommand `cmd:"" help:"Print a shell's completion script."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+const description = `AWS Directory Service on your own machines: password resets and user management for unchanged AWS clients, on directories that real logins use.
+
+Examples:
+
+  latchkey serve --dev --seed examples/corp.yaml
+  latchkey serve --data /var/lib/latchkey --config /etc/latchkey.yaml
+  latchkey seed check examples/corp.yaml
+  source <(latchkey completion bash)`
+
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	forbidCores()
+	os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
+}
+
+// streams is where a command writes.
+type streams struct{ out, err io.Writer }
+
+func run(args []string, s streams) int {
+	parser, err := kong.New(&commandLine{}, kong.Name("latchkey"), kong.Description(description), kong.Writers(s.out, s.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		complain(s.err, err)
+		return exitFailure
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		complain(s.err, err)
+		if _, ok := errors.AsType[*config.Problem](err); !ok {
+			hint(s.err, "latchkey --help lists the commands, and latchkey COMMAND --help its flags")
+		}
+		return exitUsage
+	}
+	if err := command.Run(parser, s); err != nil {
+		complain(s.err, err)
+		return exitFailure
+	}
+	return 0
+}
+
+// complain prints every error that is joined in err on a line of its own, and what to do about it where that is known.
+func complain(w io.Writer, err error) {
+	for _, each := range apart(err) {
+		fmt.Fprintf(w, "latchkey: error: %v\n", each)
+		problem, ok := errors.AsType[*config.Problem](each)
+		switch {
+		case ok && problem.Hint != "":
+			hint(w, problem.Hint)
+		case errors.Is(each, app.ErrLocked):
+			hint(w, "one server at a time uses a data directory; --dev needs none")
+		case errors.Is(each, syscall.EADDRINUSE):
+			hint(w, "another server may be running; port 0 takes a free port")
+		}
+	}
+}
+
+func hint(w io.Writer, text string) { fmt.Fprintln(w, "hint: "+text) }
+
+// apart is the errors that err joins. A configuration's problems come wrapped by kong, in the name of the command, which
+// says nothing new.
+func apart(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only where nothing is wrapped around
+	if _, is := errors.AsType[*config.Problem](err); is && !ok {
+		ok = errors.As(err, &joined)
+	}
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, each := range joined.Unwrap() {
+		all = append(all, apart(each)...)
+	}
+	return all
+}
+
+type versionCommand struct{}
+
+// Run prints the version that the Go toolchain has recorded.
+func (versionCommand) Run(s streams) error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return errors.New("the program was built without its build information")
+	}
+	revision := ""
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			revision = " " + setting.Value
+		}
+	}
+	_, err := fmt.Fprintf(s.out, "latchkey %s%s %s\n", info.Main.Version, revision, info.GoVersion)
+	return err
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/lmittmann/tint"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"latchkey/internal/app"
+	"latchkey/internal/config"
+)
+
+type serveCommand struct {
+	config.Config
+}
+
+// Help is what `latchkey serve --help` says beyond the flags.
+func (*serveCommand) Help() string {
+	return `Needs no configuration: the data directory, a root access key (DIR/root-credentials, in the format of AWS's shared credentials file) and a certificate for LDAP (its CA in DIR) are made on the first start. The key can be chosen by LATCHKEY_ROOT_ACCESS_KEY_ID and LATCHKEY_ROOT_SECRET_ACCESS_KEY.
+
+Once it is ready, one line of JSON on standard output tells the addresses. Logs go to standard error.
+
+Examples:
+
+  latchkey serve --dev --seed examples/corp.yaml
+  latchkey serve --data /var/lib/latchkey --listen 0.0.0.0:4389 --tls-cert api.pem --tls-key api.key
+  LATCHKEY_LISTEN=127.0.0.1:0 latchkey serve --config latchkey.yaml
+
+A flag goes before its environment variable, that before the file, and the file before the default.`
+}
+
+// Run serves until the process is told to stop; a second signal ends it at once.
+func (c *serveCommand) Run(s streams) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// Once the first signal is here, the next one has its usual effect.
+	context.AfterFunc(ctx, stop)
+	server, err := app.New(ctx, &c.Config, newLogger(&c.Config, s), s.out)
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx)
+}
+
+func newLogger(c *config.Config, s streams) *slog.Logger {
+	file, ok := s.err.(*os.File)
+	terminal := ok && term.IsTerminal(int(file.Fd()))
+	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
+		return slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: c.Level()}))
+	}
+	return slog.New(tint.NewHandler(s.err, &tint.Options{Level: c.Level(), NoColor: !terminal}))
+}
+
+// forbidCores keeps the process's memory, which passwords pass through, out of core files and away from debuggers of the
+// same user. Where the system refuses, there is nothing to be done.
+func forbidCores() {
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+}

@@ -1,0 +1,208 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+)
+
+// Validate reports everything that is wrong with the file and with the values, joined; every part is a *Problem. It
+// reads the files that are named, and changes nothing.
+func (c *Config) Validate() error {
+	v := &validation{}
+	v.problems = append(v.problems, c.File.problems()...)
+	v.listeners(c)
+	v.api(c)
+	v.dev(c)
+	v.files(c)
+	v.store(c)
+	if !accountID.MatchString(c.AccountID) {
+		v.add("", "--account-id: %q is not an AWS account number: 12 digits", c.AccountID)
+	}
+	var level slog.Level
+	if level.UnmarshalText([]byte(c.LogLevel)) != nil {
+		v.add("", "--log-level: %q is none of debug, info, warn, error", c.LogLevel)
+	}
+	switch c.LogFormat {
+	case "auto", "text", "json":
+	default:
+		v.add("", "--log-format: %q is none of auto, text, json", c.LogFormat)
+	}
+	return errors.Join(v.problems...)
+}
+
+var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+
+type validation struct{ problems []error }
+
+func (v *validation) add(hint, format string, args ...any) {
+	v.problems = append(v.problems, &Problem{Text: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+type listener struct{ flag, address string }
+
+func (c *Config) listeners() []listener {
+	return []listener{{"--listen", c.Listen}, {"--ldap-listen", c.LDAPListen}, {"--ldaps-listen", c.LDAPSListen}}
+}
+
+func (v *validation) listeners(c *Config) {
+	taken := map[string]string{}
+	for _, l := range c.listeners() {
+		if err := checkAddress(l.address); err != nil {
+			v.add("an address is HOST:PORT, such as 127.0.0.1:4389", "%s: %q: %v", l.flag, l.address, err)
+			continue
+		}
+		if other, ok := taken[l.address]; ok && !freePort(l.address) {
+			v.add("", "%s: %s is the address of %s as well", l.flag, l.address, other)
+		}
+		taken[l.address] = l.flag
+	}
+}
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		// AddrError repeats the address.
+		if e, ok := errors.AsType[*net.AddrError](err); ok {
+			return errors.New(e.Err)
+		}
+		return err
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port %q is not a number from 0 to 65535", port)
+	}
+	return nil
+}
+
+func freePort(address string) bool {
+	_, port, _ := net.SplitHostPort(address)
+	return port == "0"
+}
+
+// loopback tells whether only this machine reaches an address. An address that is malformed has been reported already.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func (v *validation) api(c *Config) {
+	if !loopback(c.Listen) && c.TLSCert == "" && c.TLSKey == "" && !c.InsecureHTTP && !c.Dev {
+		v.add("give --tls-cert and --tls-key, or --insecure-http behind a proxy that ends TLS",
+			"--listen: %s is reachable from other machines, and without TLS passwords would cross the network in the clear", c.Listen)
+	}
+	if c.InsecureHTTP && c.TLSCert != "" {
+		v.add("leave one of the two out", "--insecure-http: contradicts --tls-cert")
+	}
+}
+
+func (v *validation) dev(c *Config) {
+	if !c.Dev {
+		return
+	}
+	for _, l := range c.listeners() {
+		if !loopback(l.address) {
+			v.add("with --dev anybody who reaches the server may do anything: listen on 127.0.0.1, or leave --dev out",
+				"%s: --dev refuses %s, which is reachable from other machines", l.flag, l.address)
+		}
+	}
+	if c.Data != DefaultData {
+		v.add("leave --dev out to keep the data", "--data: --dev keeps nothing, and would not use %s", c.Data)
+	}
+	if len(c.StoreEndpoints) > 0 {
+		v.add("leave --dev out to use a cluster", "--store-endpoint: --dev keeps everything in the process")
+	}
+}
+
+func (v *validation) files(c *Config) {
+	v.pair("--tls-cert", c.TLSCert, "--tls-key", c.TLSKey)
+	if c.Seed != "" {
+		v.readable("--seed", c.Seed)
+	}
+	if c.Data == "" {
+		v.add("", "--data: the directory's name is empty")
+	} else if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {
+		v.add("", "--data: %s is not a directory", c.Data)
+	}
+}
+
+func (v *validation) readable(flag, path string) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		v.add("", "%s: %v", flag, err)
+	case info.IsDir():
+		v.add("", "%s: %s is a directory", flag, path)
+	default:
+		file, err := os.Open(path) //nolint:gosec // the operator names the file
+		if err != nil {
+			v.add("", "%s: %v", flag, err)
+			return
+		}
+		_ = file.Close()
+	}
+}
+
+// pair checks a certificate and its key, which only make sense together.
+func (v *validation) pair(certFlag, cert, keyFlag, key string) {
+	switch {
+	case cert == "" && key == "":
+		return
+	case key == "":
+		v.add("", "%s: needs %s", certFlag, keyFlag)
+		return
+	case cert == "":
+		v.add("", "%s: needs %s", keyFlag, certFlag)
+		return
+	}
+	before := len(v.problems)
+	v.readable(certFlag, cert)
+	v.readable(keyFlag, key)
+	if len(v.problems) > before {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+		v.add("", "%s, %s: %v", certFlag, keyFlag, err)
+	}
+}
+
+func (v *validation) store(c *Config) {
+	secure := false
+	for _, endpoint := range c.StoreEndpoints {
+		u, err := url.Parse(endpoint)
+		if err != nil || u.Host == "" || u.Port() == "" || (u.Scheme != "http" && u.Scheme != "https") || (u.Path != "" && u.Path != "/") {
+			v.add("an endpoint is http://HOST:PORT or https://HOST:PORT", "--store-endpoint: %q is not an endpoint", endpoint)
+			continue
+		}
+		secure = secure || u.Scheme == "https"
+	}
+	v.pair("--store-cert", c.StoreCert, "--store-key", c.StoreKey)
+	if c.StoreCA != "" {
+		v.authority(c.StoreCA)
+	}
+	if !secure && (c.StoreCA != "" || c.StoreCert != "") {
+		v.add("", "--store-ca, --store-cert: no --store-endpoint begins with https://")
+	}
+}
+
+func (v *validation) authority(path string) {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		v.add("", "--store-ca: %v", err)
+		return
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(text) {
+		v.add("", "--store-ca: %s holds no PEM certificate", path)
+	}
+}
