@@ -83,5 +83,5 @@ func ParseInterval(s string) time.Duration {
 
 // GeneralizedTime is t in the form of whenCreated (RFC 4517 section 3.3.13).
 func GeneralizedTime(t time.Time) string {
-	return t.UTC().Format("20060102150405.0Z")
+	return t.UTC().Format("20060102150405") + ".0Z"
 }

@@ -176,7 +176,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, x *exchange, err error) {
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	g.Logger.Log(context.Background(), level, "refused", "requestId", x.id, "operation", x.name, "code", f.Code, "cause", cause(f))
+	g.Logger.Log(context.Background(), level, "refused", "requestId", x.id, "operation", x.name, "code", f.Code, "message", f.Message, "cause", cause(f))
 	g.write(w, x, status, body)
 }
 

@@ -136,7 +136,7 @@ func (s *Session) setPassword(d *draft, p *passwordChange) error {
 		}
 	}
 	if err := settings.Check(p.next, d.first("sAMAccountName"), d.first("displayName")); err != nil {
-		return refuse(ldap.LDAPResultConstraintViolation, "0000052D", "Constraint violation - "+err.Error())
+		return refuse(ldap.LDAPResultConstraintViolation, "0000052D", "Constraint violation - "+strings.TrimPrefix(err.Error(), directory.ErrPassword.Error()+": "))
 	}
 	held.replace(p.nextKeys, settings.History)
 	if d.entry.Secret, err = e.keyring.sealSecret(held, s.tree.domain.ID, d.entry.GUID); err != nil {
