@@ -138,7 +138,8 @@ func (s *Session) setPassword(d *draft, p *passwordChange) error {
 	if err := settings.Check(p.next, d.first("sAMAccountName"), d.first("displayName")); err != nil {
 		return refuse(ldap.LDAPResultConstraintViolation, "0000052D", "Constraint violation - "+strings.TrimPrefix(err.Error(), directory.ErrPassword.Error()+": "))
 	}
-	held.replace(p.nextKeys, settings.History)
+	// A copy: held is wiped here, and another try may need the derived keys again.
+	held.replace(p.nextKeys.clone(), settings.History)
 	if d.entry.Secret, err = e.keyring.sealSecret(held, s.tree.domain.ID, d.entry.GUID); err != nil {
 		return err
 	}

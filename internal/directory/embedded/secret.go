@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -149,6 +150,10 @@ func deriveKeys(password []byte, salt string) (keys, error) {
 // same compares two derived keys in constant time.
 func (k keys) same(other keys) bool {
 	return k.Salt == other.Salt && len(k.AES256) == aes256KeySize && subtle.ConstantTimeCompare(k.AES256, other.AES256) == 1
+}
+
+func (k keys) clone() keys {
+	return keys{Salt: k.Salt, AES256: slices.Clone(k.AES256), AES128: slices.Clone(k.AES128)}
 }
 
 func (k keys) wipe() {
