@@ -9,6 +9,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"latchkey/internal/directory"
+	"latchkey/internal/store"
 )
 
 // AD's reasons for a refused login, the data code in the text of invalidCredentials (MS-ADTS section 5.1.1.1).
@@ -110,16 +111,25 @@ func cutLast(s, separator string) (before, after string, found bool) {
 // login holds a password against one account, as AD orders its checks: a locked account is refused whatever the
 // password; the other reasons are told only to who knows the password.
 func (e *Engine) login(ctx context.Context, c candidate, password []byte) error {
+	before, err := e.keyring.openSecret(c.node.secret, c.tree.domain.ID, c.node.guid)
+	if err != nil {
+		return err
+	}
+	before.wipe()
+	derived, err := e.derive(ctx, login, password, before.Keys.Salt)
+	if err != nil {
+		return err
+	}
+	defer derived.wipe()
+	// While this login waited for its turn, others may have locked the account or changed its password.
+	if c.node = c.tree.node(c.node.guid); c.node == nil {
+		return refuseLogin(dataNoSuchUser)
+	}
 	held, err := e.keyring.openSecret(c.node.secret, c.tree.domain.ID, c.node.guid)
 	if err != nil {
 		return err
 	}
 	defer held.wipe()
-	derived, err := e.derive(ctx, login, password, held.Keys.Salt)
-	if err != nil {
-		return err
-	}
-	defer derived.wipe()
 	now := e.now()
 	settings := c.tree.settings()
 	if locked(c.node, settings, now) {
@@ -156,6 +166,13 @@ func (e *Engine) login(ctx context.Context, c candidate, password []byte) error 
 	})
 }
 
+// node is the newest state of an entry, or nil.
+func (t *tree) node(guid store.GUID) *node {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.nodes[guid]
+}
+
 func zero(value string) bool { return value == "" || value == "0" }
 
 // locked says whether an account is locked out at that moment (MS-SAMR section 3.1.1.8.10).
@@ -187,9 +204,7 @@ func (e *Engine) update(ctx context.Context, c candidate, change func(*draft)) e
 		lock := c.tree.writer(c.node.guid)
 		lock.Lock()
 		defer lock.Unlock()
-		c.tree.mu.RLock()
-		n := c.tree.nodes[c.node.guid]
-		c.tree.mu.RUnlock()
+		n := c.tree.node(c.node.guid)
 		if n == nil {
 			return nil
 		}

@@ -163,9 +163,7 @@ func (t *tree) lockEntry(dn string) (*node, *sync.Mutex, error) {
 	}
 	lock := t.writer(n.guid)
 	lock.Lock()
-	t.mu.RLock()
-	fresh := t.nodes[n.guid]
-	t.mu.RUnlock()
+	fresh := t.node(n.guid)
 	if fresh == nil {
 		lock.Unlock()
 		return nil, nil, refuse(ldap.LDAPResultNoSuchObject, "00002030", "the entry was deleted: "+dn)
