@@ -5,9 +5,11 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -125,6 +127,19 @@ func (g *Gateway) call(ctx context.Context, x *exchange, r *http.Request, body [
 	}
 
 	// 8. The operation.
+	return g.run(ctx, x)
+}
+
+// run does the operation. Should it panic, the client still gets an exception, and the audit trail an outcome.
+func (g *Gateway) run(ctx context.Context, x *exchange) (out any, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			g.Logger.Error("panic", "requestId", x.id, "operation", x.name, "reason", fmt.Sprint(reason), "stack", string(debug.Stack()))
+			unknown := fault.From(errors.New("the operation panicked"))
+			unknown.OutcomeUnknown = true
+			out, err = nil, unknown
+		}
+	}()
 	return x.spec.Run(ctx, &operation.Call{
 		RequestID: x.id, Account: g.Account, Region: x.proof.Region, Principal: x.proof.Principal, Time: x.event.EventTime,
 	}, x.request)
