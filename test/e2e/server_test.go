@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -32,21 +31,23 @@ func (s *server) credentialsFile() string { return filepath.Join(s.data, "root-c
 
 const startTimeout = 30 * time.Second
 
-// start runs a server with a seed until the test ends. change may alter its configuration.
+// start runs a server with a seed until the test ends. change may alter its configuration, as to a data directory that is
+// there already.
 func start(t *testing.T, seedText string, change ...func(*config.Config)) *server {
 	t.Helper()
 	s := &server{data: t.TempDir(), log: &safeBuffer{}}
 	cfg := &config.Config{
 		Listen: "127.0.0.1:0", LDAPListen: "127.0.0.1:0", LDAPSListen: "127.0.0.1:0", Data: s.data, AccountID: "123456789012", UnlockOnReset: true,
 	}
+	for _, each := range change {
+		each(cfg)
+	}
+	s.data = cfg.Data
 	if seedText != "" {
 		cfg.Seed = filepath.Join(t.TempDir(), "seed.yaml")
 		if err := os.WriteFile(cfg.Seed, []byte(seedText), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for _, each := range change {
-		each(cfg)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -74,14 +75,4 @@ func start(t *testing.T, seedText string, change ...func(*config.Config)) *serve
 	}
 	t.Cleanup(s.stop)
 	return s
-}
-
-// corp is the example that the README uses.
-func corp(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile("../../examples/corp.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
