@@ -3,6 +3,7 @@ package directory
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -75,6 +76,19 @@ func DefaultPasswordSettings() PasswordSettings {
 	return PasswordSettings{
 		MinLength: 7, Complexity: true, History: 24, MinAge: 24 * time.Hour, MaxAge: 42 * 24 * time.Hour,
 		LockoutDuration: 30 * time.Minute, ObservationWindow: 30 * time.Minute,
+	}
+}
+
+// Attributes are the settings as the domain's head has them.
+func (s PasswordSettings) Attributes() map[string]string {
+	properties := 0
+	if s.Complexity {
+		properties = PasswordComplexity
+	}
+	return map[string]string{
+		"minPwdLength": strconv.Itoa(s.MinLength), "pwdProperties": strconv.Itoa(properties), "pwdHistoryLength": strconv.Itoa(s.History),
+		"minPwdAge": Interval(s.MinAge), "maxPwdAge": Interval(s.MaxAge), "lockoutThreshold": strconv.Itoa(s.LockoutThreshold),
+		"lockoutDuration": Interval(s.LockoutDuration), "lockOutObservationWindow": Interval(s.ObservationWindow),
 	}
 }
 

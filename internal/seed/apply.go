@@ -110,36 +110,55 @@ func (f *filler) fill(ctx context.Context, d Directory) error {
 	return nil
 }
 
+// policy sets the password settings that still are AD's defaults. One that somebody has changed stays as it is.
 func (f *filler) policy(ctx context.Context, p *Policy) error {
 	if p == nil {
 		return nil
 	}
+	wanted := p.attributes()
+	defaults := directory.DefaultPasswordSettings().Attributes()
+	names := slices.Sorted(maps.Keys(wanted))
+	result, err := f.conn.Search(ctx, ldap.NewSearchRequest(f.domain.BaseDN(), ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", names, nil))
+	if err != nil {
+		return err
+	}
 	request := ldap.NewModifyRequest(f.domain.BaseDN(), nil)
-	number := func(attribute string, n *int) {
-		if n != nil {
-			request.Replace(attribute, []string{strconv.Itoa(*n)})
+	for _, name := range names {
+		if there := result.Entries[0].GetAttributeValue(name); there == defaults[name] && there != wanted[name] {
+			request.Replace(name, []string{wanted[name]})
 		}
 	}
-	duration := func(attribute string, d *Duration) {
-		if d != nil {
-			request.Replace(attribute, []string{directory.Interval(time.Duration(*d))})
-		}
-	}
-	number("minPwdLength", p.MinLength)
-	number("pwdHistoryLength", p.HistoryLength)
-	number("lockoutThreshold", p.LockoutThreshold)
-	duration("minPwdAge", p.MinAge)
-	duration("maxPwdAge", p.MaxAge)
-	duration("lockoutDuration", p.LockoutDuration)
-	duration("lockOutObservationWindow", p.ObservationWindow)
-	if p.Complexity != nil {
-		properties := 0
-		if *p.Complexity {
-			properties = directory.PasswordComplexity
-		}
-		number("pwdProperties", &properties)
+	if len(request.Changes) == 0 {
+		return nil
 	}
 	return f.conn.Modify(ctx, request)
+}
+
+func (p *Policy) attributes() map[string]string {
+	settings, given := directory.PasswordSettings{}, map[string]bool{}
+	number := func(attribute string, to *int, from *int) {
+		if from != nil {
+			*to, given[attribute] = *from, true
+		}
+	}
+	duration := func(attribute string, to *time.Duration, from *Duration) {
+		if from != nil {
+			*to, given[attribute] = time.Duration(*from), true
+		}
+	}
+	number("minPwdLength", &settings.MinLength, p.MinLength)
+	number("pwdHistoryLength", &settings.History, p.HistoryLength)
+	number("lockoutThreshold", &settings.LockoutThreshold, p.LockoutThreshold)
+	duration("minPwdAge", &settings.MinAge, p.MinAge)
+	duration("maxPwdAge", &settings.MaxAge, p.MaxAge)
+	duration("lockoutDuration", &settings.LockoutDuration, p.LockoutDuration)
+	duration("lockOutObservationWindow", &settings.ObservationWindow, p.ObservationWindow)
+	if p.Complexity != nil {
+		settings.Complexity, given["pwdProperties"] = *p.Complexity, true
+	}
+	wanted := settings.Attributes()
+	maps.DeleteFunc(wanted, func(attribute, _ string) bool { return !given[attribute] })
+	return wanted
 }
 
 // unit is the DN of an organizational unit, which is made with all that are above it.

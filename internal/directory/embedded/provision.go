@@ -85,16 +85,14 @@ func (e *Engine) Provision(ctx context.Context, domain directory.Domain) error {
 	if err != nil {
 		return err
 	}
-	defaults := directory.DefaultPasswordSettings()
-	err = directory.Ensure(ctx, conn, domain.BaseDN(), map[string][]string{
-		"objectClass": {"domainDNS"}, "objectSid": {string(domain.SID)}, "minPwdLength": {strconv.Itoa(defaults.MinLength)},
-		"pwdProperties": {strconv.Itoa(directory.PasswordComplexity)}, "pwdHistoryLength": {strconv.Itoa(defaults.History)},
-		"minPwdAge": {directory.Interval(defaults.MinAge)}, "maxPwdAge": {directory.Interval(defaults.MaxAge)},
-		"lockoutThreshold": {strconv.Itoa(defaults.LockoutThreshold)}, "lockoutDuration": {directory.Interval(defaults.LockoutDuration)},
-		"lockOutObservationWindow": {directory.Interval(defaults.ObservationWindow)}, "msDS-Behavior-Version": {"6"}, "nTMixedDomain": {"0"},
+	head := map[string][]string{
+		"objectClass": {"domainDNS"}, "objectSid": {string(domain.SID)}, "msDS-Behavior-Version": {"6"}, "nTMixedDomain": {"0"},
 		"ms-DS-MachineAccountQuota": {"10"}, "isCriticalSystemObject": {"TRUE"},
-	})
-	if err != nil {
+	}
+	for attributeName, value := range directory.DefaultPasswordSettings().Attributes() {
+		head[attributeName] = []string{value}
+	}
+	if err := directory.Ensure(ctx, conn, domain.BaseDN(), head); err != nil {
 		return err
 	}
 	for _, object := range wellKnownObjects() {
