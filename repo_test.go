@@ -44,7 +44,7 @@ var layers = map[string]string{
 	"internal/wire":      "fault",
 	"internal/wire/gen":  "",
 	"internal/gateway":   "wire fault operation sigv4 authz identity audit",
-	"internal/ds/gen":    "ds operation",
+	"internal/ds/gen":    "ds operation wire",
 	"internal/ds":        "wire fault operation directory lifecycle store identity",
 
 	"internal/config": "strict",

@@ -53,7 +53,7 @@ func newLogger(c *config.Config, s streams) *slog.Logger {
 	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
 		return slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: c.Level()}))
 	}
-	return slog.New(tint.NewHandler(s.err, &tint.Options{Level: c.Level(), NoColor: !terminal}))
+	return slog.New(tint.NewTextHandler(s.err, &tint.Options{Level: c.Level(), NoColor: !terminal}))
 }
 
 // forbidCores keeps the process's memory, which passwords pass through, out of core files and away from debuggers of the
