@@ -75,6 +75,8 @@ func complain(w io.Writer, err error) {
 		switch {
 		case ok && problem.Hint != "":
 			hint(w, problem.Hint)
+		case errors.Is(each, app.ErrMasterKey):
+			hint(w, "put master.key back from a backup of the data directory, or copy it from another server of the same store")
 		case errors.Is(each, app.ErrLocked):
 			hint(w, "one server at a time uses a data directory; --dev needs none")
 		case errors.Is(each, syscall.EADDRINUSE):

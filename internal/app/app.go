@@ -98,6 +98,10 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	}
 	a.closeLater(records.Close)
 
+	if err := checkMasterKey(ctx, records, keyring); err != nil {
+		return nil, err
+	}
+
 	// The audit trail before whatever it has to tell of.
 	trail, err := audit.Open(dir, logger, time.Now)
 	if err != nil {
@@ -124,6 +128,23 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		return nil, err
 	}
 	return a, a.buildAPI(keys, trail, engine, keyring)
+}
+
+// ErrMasterKey says that the store was sealed with another key than the data directory's.
+var ErrMasterKey = errors.New("the master key is not the one that the store's passwords are sealed with")
+
+// checkMasterKey refuses to start with a key that could open nothing: one that was lost and made anew, or that was not
+// copied from the other servers of the cluster.
+func checkMasterKey(ctx context.Context, records *store.Store, keyring *embedded.Keyring) error {
+	const name = "master-key"
+	sealed, err := records.Once(ctx, name, keyring.Seal([]byte(name), name))
+	if err != nil {
+		return err
+	}
+	if _, err := keyring.Open(sealed, name); err != nil {
+		return ErrMasterKey
+	}
+	return nil
 }
 
 func readSeed(path string) (*seed.Seed, error) {

@@ -3,6 +3,9 @@ package e2e
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +18,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
 
+	"latchkey/internal/app"
 	"latchkey/internal/config"
 )
 
@@ -113,5 +117,18 @@ func searchStore(t *testing.T, endpoint string, passwords ...string) {
 				}
 			}
 		}
+	}
+}
+
+// A server whose master key is not the one that the store was sealed with could open no password: it must not start.
+func TestForeignMasterKey(t *testing.T) {
+	s := start(t, clusterSeed)
+	s.stop()
+	if err := os.WriteFile(filepath.Join(s.data, "master.key"), make([]byte, 32), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := &config.Config{Listen: "127.0.0.1:0", LDAPListen: "127.0.0.1:0", LDAPSListen: "127.0.0.1:0", Data: s.data, AccountID: "123456789012"}
+	if _, err := app.New(t.Context(), cfg, slog.New(slog.DiscardHandler), io.Discard); !errors.Is(err, app.ErrMasterKey) {
+		t.Errorf("got %v, want %v", err, app.ErrMasterKey)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ const (
 	corpID   = "d-1234567890"
 	labID    = "d-0123456789"
 	westID   = "d-00000000e1" // in eu-west-1
-	brokenID = "d-00000000b0" // its keys are sealed with a master key that is lost
+	brokenID = "d-00000000b0" // an account's sealed keys are damaged
 	deadID   = "d-00000000d0" // Inoperable
 	noID     = "d-ffffffffff"
 
@@ -116,12 +117,34 @@ func world(t *testing.T, change ...func(*config.Config)) *server {
 	t.Helper()
 	first := start(t, brokenSeed)
 	first.stop()
-	if err := os.Remove(filepath.Join(first.data, "master.key")); err != nil {
-		t.Fatal(err)
-	}
 	putUnavailable(t, first.data)
 	same := func(c *config.Config) { c.Data = first.data }
 	return start(t, worldSeed, append([]func(*config.Config){same}, change...)...)
+}
+
+// damage alters the sealed keys of a user in the store.
+func damage(t *testing.T, ctx context.Context, records *store.Store) {
+	t.Helper()
+	following, stop := context.WithCancel(ctx)
+	var victim *store.Entry
+	done, err := records.FollowTree(following, brokenID, func(changes []store.TreeChange) {
+		for _, change := range changes {
+			if change.Entry != nil && slices.Contains(change.Entry.Attributes["sAMAccountName"], "sealed") {
+				victim = change.Entry
+			}
+		}
+	}, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	<-done
+	victim.Secret[len(victim.Secret)-1] ^= 1
+	batch := store.NewBatch(brokenID)
+	batch.Put(victim)
+	if _, err := records.Commit(ctx, batch); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func putUnavailable(t *testing.T, data string) {
@@ -132,6 +155,7 @@ func putUnavailable(t *testing.T, data string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	damage(t, ctx, records)
 	following, stop := context.WithCancel(ctx)
 	directories, err := records.FollowDirectories(following, func(string) {})
 	if err != nil {
