@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -11,7 +12,11 @@ import (
 // said, unfolded, and its exit code: the LDAP result.
 func openldap(t *testing.T, s *server, tool, input string, args ...string) (said string, code int) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), program(t, tool, "ldap-utils"), append([]string{"-H", s.LDAPS, "-x"}, args...)...) //nolint:gosec // the tests' own words
+	usual := []string{"-x"}
+	if !slices.Contains(args, "-H") {
+		usual = append(usual, "-H", s.LDAPS)
+	}
+	command := exec.CommandContext(t.Context(), program(t, tool, "ldap-utils"), append(usual, args...)...) //nolint:gosec // the tests' own words
 	command.Env = environment(t, s, "LDAPTLS_CACERT="+s.caFile(), "LDAPTLS_REQCERT=demand")
 	command.Stdin = strings.NewReader(input)
 	var out bytes.Buffer

@@ -81,7 +81,7 @@ directories:
       - {name: lee.curl, password: ` + firstPassword + `}
       - {name: direct, password: ` + firstPassword + `, groups: [Domain Admins]}
       - {name: nested, password: ` + firstPassword + `, groups: [Operators]}
-      - {name: primary, password: ` + firstPassword + `, groups: [Domain Admins], primaryGroup: Domain Admins}
+      - {name: primary, password: ` + firstPassword + `, primaryGroup: Domain Admins}
       - {name: enterprise, password: ` + firstPassword + `, groups: [Enterprise Admins]}
     computers:
       - name: WEB02
