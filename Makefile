@@ -17,7 +17,7 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build ./latchkey
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/latchkey
+	$(GO) build -o $(BINARY) ./cmd/latchkey
 
 .PHONY: demo
 demo: build ## Reset a password and log in with it, step by step; exit status 0 only if each step holds
