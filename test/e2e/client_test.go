@@ -192,7 +192,7 @@ var (
 // aws runs the CLI.
 func runCLI(t *testing.T, s *server, region string, args ...string) (out, said string, code int) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), program(t, "aws", "awscli"), append([]string{"--endpoint-url", s.API, "--region", region, "--output", "json", "ds"}, args...)...) //nolint:gosec // the tests' own words
+	command := exec.CommandContext(t.Context(), program(t, "aws", "awscli"), append([]string{"--endpoint-url", s.API, "--region", region, "--output", "json", "ds"}, args...)...)
 	command.Env = environment(t, s)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
@@ -275,12 +275,12 @@ func driver(t *testing.T, command *exec.Cmd) caller {
 func boto3(t *testing.T, s *server) caller {
 	t.Helper()
 	python := program(t, "python3", "python3-boto3")
-	check := exec.Command(python, "-c", "import boto3") //nolint:gosec // python
+	check := exec.Command(python, "-c", "import boto3")
 	check.Env = environment(t, s)
 	if err := check.Run(); err != nil {
 		missing(t, "boto3", "apt-get install python3-boto3")
 	}
-	command := exec.Command(python, "testdata/boto3_driver.py") //nolint:gosec // python
+	command := exec.Command(python, "testdata/boto3_driver.py")
 	command.Env = environment(t, s)
 	return driver(t, command)
 }
@@ -311,18 +311,18 @@ func nodeModules(t *testing.T) string {
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // a cache
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	draft, err := os.MkdirTemp(filepath.Dir(dir), "draft-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(draft) //nolint:errcheck // gone after the rename
+	defer os.RemoveAll(draft)
 	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
 		text, err := os.ReadFile(filepath.Join("js", name))
 		if err == nil {
-			err = os.WriteFile(filepath.Join(draft, name), text, 0o644) //nolint:gosec // a cache
+			err = os.WriteFile(filepath.Join(draft, name), text, 0o644)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -353,7 +353,7 @@ func curl(t *testing.T, s *server) caller {
 	key, secret := s.root()
 	return func(t *testing.T, region, operation string, input map[string]any) answer {
 		t.Helper()
-		command := exec.CommandContext(t.Context(), path, "--silent", "--show-error", "--include", "--aws-sigv4", "aws:amz:"+region+":ds", "--user", key+":"+secret, //nolint:gosec // the tests' own words
+		command := exec.CommandContext(t.Context(), path, "--silent", "--show-error", "--include", "--aws-sigv4", "aws:amz:"+region+":ds", "--user", key+":"+secret,
 			"--header", "Content-Type: application/x-amz-json-1.1", "--header", "X-Amz-Target: DirectoryService_20150416."+operation, "--header", "Expect:",
 			"--data-binary", "@-", s.API+"/")
 		command.Env = environment(t, s)
@@ -368,7 +368,7 @@ func curl(t *testing.T, s *server) caller {
 		if err != nil {
 			t.Fatalf("%v in %q", err, out)
 		}
-		defer response.Body.Close() //nolint:errcheck // it is memory
+		defer response.Body.Close()
 		return readRaw(t, response)
 	}
 }

@@ -93,7 +93,7 @@ func searchStore(t *testing.T, endpoint string, passwords ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close() //nolint:errcheck // only read
+	defer client.Close()
 	newest, err := client.Get(t.Context(), "/latchkey/", clientv3.WithPrefix())
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ func openldap(t *testing.T, s *server, tool, input string, args ...string) (said
 	if !slices.Contains(args, "-H") {
 		usual = append(usual, "-H", s.LDAPS)
 	}
-	command := exec.CommandContext(t.Context(), program(t, tool, "ldap-utils"), append(usual, args...)...) //nolint:gosec // the tests' own words
+	command := exec.CommandContext(t.Context(), program(t, tool, "ldap-utils"), append(usual, args...)...)
 	command.Env = environment(t, s, "LDAPTLS_CACERT="+s.caFile(), "LDAPTLS_REQCERT=demand")
 	command.Stdin = strings.NewReader(input)
 	var out bytes.Buffer

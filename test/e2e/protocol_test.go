@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -54,7 +55,7 @@ func (r raw) send(t *testing.T, s *server) reply {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -117,9 +118,7 @@ func (r raw) sign(t *testing.T, s *server, request *http.Request) {
 	if request.URL, err = url.Parse(signed); err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 }
 
 // id is the request's id, which every answer has.
@@ -196,8 +195,12 @@ func TestProtocol(t *testing.T) {
 		// The signature.
 		{"no signature", raw{unsigned: true}, 400, noToken},
 		{"another scheme", raw{unsigned: true, header: map[string]string{"Authorization": "Basic YTpi"}}, 400, noToken},
-		{"half a signature", raw{unsigned: true, header: map[string]string{"Authorization": "AWS4-HMAC-SHA256 Credential=a/b/c/d/e", "X-Amz-Date": "20260101T000000Z"}}, 400,
-			`{"__type":"IncompleteSignatureException","message":"Authorization header requires 'Signature' parameter. Authorization header requires 'SignedHeaders' parameter. Authorization=AWS4-HMAC-SHA256 Credential=a/b/c/d/e"}`},
+		{
+			"half a signature",
+			raw{unsigned: true, header: map[string]string{"Authorization": "AWS4-HMAC-SHA256 Credential=a/b/c/d/e", "X-Amz-Date": "20260101T000000Z"}},
+			400,
+			`{"__type":"IncompleteSignatureException","message":"Authorization header requires 'Signature' parameter. Authorization header requires 'SignedHeaders' parameter. Authorization=AWS4-HMAC-SHA256 Credential=a/b/c/d/e"}`,
+		},
 		{"unknown key", raw{key: "AKIAAAAAAAAAAAAAAAAA"}, 400, badKey},
 		{"wrong secret", raw{secret: "not-the-right-secret"}, 400, mismatch},
 		{"a changed body", raw{body: "{}", after: func(r *http.Request) {
@@ -226,26 +229,58 @@ func TestProtocol(t *testing.T) {
 		{"types before validation", raw{operation: "ResetUserPassword", body: `{"DirectoryId":"zz","UserName":1}`}, 400, wrongType("NUMBER_VALUE can not be converted to String")},
 		{"nothing given", raw{operation: "ResetUserPassword", body: `{}`}, 400, invalid("3 validation errors detected: Value null at 'directoryId' failed to satisfy constraint: Member must not be null; " +
 			"Value null at 'newPassword' failed to satisfy constraint: Member must not be null; Value null at 'userName' failed to satisfy constraint: Member must not be null")},
-		{"null is nothing", raw{operation: "ResetUserPassword", body: `{"DirectoryId":"` + corpID + `","UserName":"jane","NewPassword":null}`}, 400,
-			invalid("1 validation error detected: Value null at 'newPassword' failed to satisfy constraint: Member must not be null")},
-		{"all wrong at once", raw{operation: "ResetUserPassword", body: `{"DirectoryId":"zz","UserName":"a@b","NewPassword":"` + marker + many + `"}`}, 400,
+		{
+			"null is nothing",
+			raw{operation: "ResetUserPassword", body: `{"DirectoryId":"` + corpID + `","UserName":"jane","NewPassword":null}`},
+			400,
+			invalid("1 validation error detected: Value null at 'newPassword' failed to satisfy constraint: Member must not be null"),
+		},
+		{
+			"all wrong at once",
+			raw{operation: "ResetUserPassword", body: `{"DirectoryId":"zz","UserName":"a@b","NewPassword":"` + marker + many + `"}`},
+			400,
 			invalid("3 validation errors detected: Value 'zz' at 'directoryId' failed to satisfy constraint: Member must satisfy regular expression pattern: ^d-[0-9a-f]{10}$; " +
 				"Value at 'newPassword' failed to satisfy constraint: Member must have length less than or equal to 127; " +
-				`Value 'a@b' at 'userName' failed to satisfy constraint: Member must satisfy regular expression pattern: ^(?!.*\\\\|.*\"|.*\\/|.*\\[|.*\\]|.*:|.*;|.*\\||.*=|.*,|.*\\+|.*\\*|.*\\?|.*<|.*>|.*@).*$`)},
-		{"an empty password", raw{operation: "ResetUserPassword", body: resetBody(t, corpID, "jane", "")}, 400,
-			invalid("1 validation error detected: Value at 'newPassword' failed to satisfy constraint: Member must have length greater than or equal to 1")},
-		{"a long name", raw{operation: "ResetUserPassword", body: resetBody(t, corpID, many[:65], nextPassword)}, 400,
-			invalid("1 validation error detected: Value '" + many[:65] + "' at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64")},
+				`Value 'a@b' at 'userName' failed to satisfy constraint: Member must satisfy regular expression pattern: ^(?!.*\\\\|.*\"|.*\\/|.*\\[|.*\\]|.*:|.*;|.*\\||.*=|.*,|.*\\+|.*\\*|.*\\?|.*<|.*>|.*@).*$`),
+		},
+		{
+			"an empty password",
+			raw{operation: "ResetUserPassword", body: resetBody(t, corpID, "jane", "")},
+			400,
+			invalid("1 validation error detected: Value at 'newPassword' failed to satisfy constraint: Member must have length greater than or equal to 1"),
+		},
+		{
+			"a long name",
+			raw{operation: "ResetUserPassword", body: resetBody(t, corpID, many[:65], nextPassword)},
+			400,
+			invalid("1 validation error detected: Value '" + many[:65] + "' at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64"),
+		},
 		{"validation before existence", raw{operation: "ResetUserPassword", body: resetBody(t, noID, "a@b", nextPassword)}, 400, `{"__type":"ValidationException","message":"1 validation error detected: Value 'a@b' at…`},
-		{"existence before the user", raw{operation: "ResetUserPassword", body: resetBody(t, noID, "nobody", "short")}, 400,
-			`{"__type":"EntityDoesNotExistException","Message":"Directory ` + noID + ` does not exist. : RequestId: %s","RequestId":"%s"}`},
-		{"stage before the user", raw{operation: "ResetUserPassword", body: resetBody(t, deadID, "nobody", "short")}, 400,
-			`{"__type":"DirectoryUnavailableException","Message":"The specified directory is unavailable. Its stage is Inoperable. : RequestId: %s","RequestId":"%s"}`},
-		{"the user before the password", raw{operation: "ResetUserPassword", body: resetBody(t, corpID, "nobody", "short")}, 400,
-			`{"__type":"UserDoesNotExistException","Message":"The user provided a username that does not exist in your directory. : RequestId: %s","RequestId":"%s"}`},
+		{
+			"existence before the user",
+			raw{operation: "ResetUserPassword", body: resetBody(t, noID, "nobody", "short")},
+			400,
+			`{"__type":"EntityDoesNotExistException","Message":"Directory ` + noID + ` does not exist. : RequestId: %s","RequestId":"%s"}`,
+		},
+		{
+			"stage before the user",
+			raw{operation: "ResetUserPassword", body: resetBody(t, deadID, "nobody", "short")},
+			400,
+			`{"__type":"DirectoryUnavailableException","Message":"The specified directory is unavailable. Its stage is Inoperable. : RequestId: %s","RequestId":"%s"}`,
+		},
+		{
+			"the user before the password",
+			raw{operation: "ResetUserPassword", body: resetBody(t, corpID, "nobody", "short")},
+			400,
+			`{"__type":"UserDoesNotExistException","Message":"The user provided a username that does not exist in your directory. : RequestId: %s","RequestId":"%s"}`,
+		},
 		{"protection before the password", raw{operation: "ResetUserPassword", body: resetBody(t, labID, "direct", "short")}, 400, `{"__type":"UnsupportedOperationException","Message":"…`},
-		{"a failure of ours", raw{operation: "ResetUserPassword", body: resetBody(t, brokenID, "sealed", nextPassword)}, 500,
-			`{"__type":"ServiceException","Message":"An exception has occurred in AWS Directory Service. : RequestId: %s","RequestId":"%s"}`},
+		{
+			"a failure of ours",
+			raw{operation: "ResetUserPassword", body: resetBody(t, brokenID, "sealed", nextPassword)},
+			500,
+			`{"__type":"ServiceException","Message":"An exception has occurred in AWS Directory Service. : RequestId: %s","RequestId":"%s"}`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := time.Now().Truncate(time.Second)
@@ -300,6 +335,8 @@ func TestFrameworkByClients(t *testing.T) {
 			if strings.Contains(a.Message, marker) {
 				t.Errorf("the password is in %q", a.Message)
 			}
+			call(t, home, "CreateDirectory", simple("good-name")).refused(t, "InvalidParameterException", "Invalid directory name.")
+			call(t, home, "DescribeDirectories", map[string]any{"NextToken": "nonsense"}).refused(t, "InvalidNextTokenException", "NextToken")
 		})
 	}
 	for _, c := range []struct {

@@ -54,7 +54,7 @@ func TestAddressTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close() //nolint:errcheck // a test's
+	defer taken.Close()
 	data := filepath.Join(t.TempDir(), "data")
 	cfg := &config.Config{Listen: "127.0.0.1:0", LDAPListen: taken.Addr().String(), LDAPSListen: "127.0.0.1:0", Data: data, AccountID: "123456789012"}
 	_, err = app.New(t.Context(), cfg, slog.New(slog.DiscardHandler), io.Discard)
@@ -175,7 +175,7 @@ func TestStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer connection.Close() //nolint:errcheck // a test's
+	defer connection.Close()
 	body := resetBody(t, corpID, "jane", nextPassword)
 	var wire strings.Builder
 	if err := (raw{operation: "ResetUserPassword", body: body}).request(t, s).Write(&wire); err != nil {

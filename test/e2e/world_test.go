@@ -26,7 +26,7 @@ const (
 	corpID   = "d-1234567890"
 	labID    = "d-0123456789"
 	westID   = "d-00000000e1" // in eu-west-1
-	brokenID = "d-00000000b0" // an account's sealed keys are damaged
+	brokenID = "d-00000000b0" // its user's sealed keys were altered
 	deadID   = "d-00000000d0" // Inoperable
 	noID     = "d-ffffffffff"
 
