@@ -21,7 +21,7 @@ func (c *seedCheckCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	parsed, err := seed.Parse(file, c.File)
 	if err != nil {
 		return err

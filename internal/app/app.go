@@ -148,11 +148,11 @@ func checkMasterKey(ctx context.Context, records *store.Store, keyring *embedded
 }
 
 func readSeed(path string) (*seed.Seed, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	return seed.Parse(file, path)
 }
 
@@ -304,7 +304,7 @@ func (a *App) Run(ctx context.Context) error {
 // announce writes the one line on standard output that tells where the server is.
 func (a *App) announce() error {
 	scheme := "http"
-	if a.api.TLSConfig != nil {
+	if a.config.TLSCert != "" {
 		scheme = "https"
 	}
 	line, err := json.Marshal(struct {

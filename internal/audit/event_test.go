@@ -11,8 +11,10 @@ import (
 
 func TestGolden(t *testing.T) {
 	e := &Event{
-		UserIdentity: UserIdentity{Type: "IAMUser", PrincipalID: "AIDAEXAMPLE", ARN: "arn:aws:iam::123456789012:user/anna",
-			AccountID: "123456789012", AccessKeyID: "AKIAIOSFODNN7EXAMPLE", UserName: "anna"},
+		UserIdentity: UserIdentity{
+			Type: "IAMUser", PrincipalID: "AIDAEXAMPLE", ARN: "arn:aws:iam::123456789012:user/anna",
+			AccountID: "123456789012", AccessKeyID: "AKIAIOSFODNN7EXAMPLE", UserName: "anna",
+		},
 		EventTime: at, EventName: "ResetUserPassword", AWSRegion: "us-east-1", SourceIPAddress: "192.0.2.1",
 		UserAgent:         "evil\x1b[2J\n\"\\\u202eé\xff\u0085",
 		RequestParameters: json.RawMessage("{\n \"directoryId\": \"d-1234567890\",\n \"newPassword\": \"HIDDEN_DUE_TO_SECURITY_REASONS\" }"),

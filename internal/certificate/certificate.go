@@ -38,7 +38,7 @@ const (
 // clients may trust it, so it is not replaced in silence.
 func Load(dir string, hosts []string, now func() time.Time) (certificate *tls.Certificate, caPath string, err error) {
 	folder := filepath.Join(dir, "tls")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, "", fmt.Errorf("certificates: %w", err)
 	}
 	caPath = filepath.Join(folder, "ca.pem")

@@ -71,7 +71,7 @@ func (r *resolver) read(path string, flags []*kong.Flag) []error {
 	}
 	var text []byte
 	if err == nil {
-		text, err = os.ReadFile(path) //nolint:gosec // the operator names the file
+		text, err = os.ReadFile(path)
 	}
 	if err != nil {
 		return []error{&Problem{Text: "--config: " + err.Error()}}

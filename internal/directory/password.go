@@ -3,6 +3,7 @@ package directory
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -149,10 +150,8 @@ func checkNames(password []byte, accountName, displayName string) error {
 	if contains(accountName) {
 		return fmt.Errorf("%w: the password contains the account's name (sAMAccountName)", ErrPassword)
 	}
-	for _, part := range strings.FieldsFunc(displayName, func(r rune) bool { return strings.ContainsRune(" ,.\t-_#", r) }) {
-		if contains(part) {
-			return fmt.Errorf("%w: the password contains a part of the user's display name (displayName)", ErrPassword)
-		}
+	if slices.ContainsFunc(strings.FieldsFunc(displayName, func(r rune) bool { return strings.ContainsRune(" ,.\t-_#", r) }), contains) {
+		return fmt.Errorf("%w: the password contains a part of the user's display name (displayName)", ErrPassword)
 	}
 	return nil
 }

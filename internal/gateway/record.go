@@ -2,12 +2,11 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
-
-	"crypto/tls"
 
 	"latchkey/internal/audit"
 	"latchkey/internal/fault"

@@ -19,7 +19,8 @@ func (s stillTree) Bind(context.Context, Peer, string, []byte) (Session, error) 
 
 func (s stillTree) Search(context.Context, *ldap.SearchRequest) (*ldap.SearchResult, error) {
 	entry := &ldap.Entry{DN: janeDN, Attributes: []*ldap.EntryAttribute{
-		{Name: "cn", Values: []string{"Jane"}}, {Name: "mail", Values: []string{"jane@example.com"}},
+		{Name: "cn", Values: []string{"Jane"}},
+		{Name: "mail", Values: []string{"jane@example.com"}},
 		{Name: "objectClass", Values: []string{"top", "person", "organizationalPerson", "user"}},
 	}}
 	return &ldap.SearchResult{Entries: []*ldap.Entry{entry}}, nil

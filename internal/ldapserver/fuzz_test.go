@@ -17,9 +17,10 @@ type script struct {
 	answered int
 }
 
-func (s *script) Write(b []byte) (int, error)      { s.answered += len(b); return len(b), nil }
-func (*script) Close() error                       { return nil }
-func (*script) LocalAddr() net.Addr                { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 389} }
+func (s *script) Write(b []byte) (int, error) { s.answered += len(b); return len(b), nil }
+func (*script) Close() error                  { return nil }
+func (*script) LocalAddr() net.Addr           { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 389} }
+
 func (*script) RemoteAddr() net.Addr               { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711} }
 func (*script) SetDeadline(time.Time) error        { return nil }
 func (*script) SetReadDeadline(t time.Time) error  { return nil }

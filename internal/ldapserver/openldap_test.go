@@ -48,17 +48,29 @@ func TestOpenLDAP(t *testing.T) {
 		code              int
 		says              []string
 	}{
-		{"rootDSE, anonymous", "ldapsearch", "", []string{"-x", "-LLL", "-H", plain, "-b", "", "-s", "base", "+", "*"}, 0,
-			[]string{"supportedLDAPVersion: 3", "supportedExtension: " + oidStartTLS}},
-		{"search under StartTLS", "ldapsearch", "", join("-ZZ -H "+plain, jane, search, "(cn=Jane)", "cn", "photo"), 0,
-			[]string{"dn: " + janeDN, "cn: Jane", "photo:: AP8oKilc"}},
-		{"search over LDAPS", "ldapsearch", "", join("-H "+ldaps, jane, search, "(&(objectClass=user)(!(cn=Jane)))", "1.1"), 0,
-			[]string{"dn: CN=user24"}},
-		{"pages", "ldapsearch", "", join("-H "+ldaps+" -E pr=10/noprompt", jane, search, "(objectClass=user)", "cn"), 0,
-			[]string{"cn: user00", "cn: user24", "# pagedresults: cookie="}},
+		{
+			"rootDSE, anonymous", "ldapsearch", "",
+			[]string{"-x", "-LLL", "-H", plain, "-b", "", "-s", "base", "+", "*"},
+			0,
+			[]string{"supportedLDAPVersion: 3", "supportedExtension: " + oidStartTLS},
+		},
+		{
+			"search under StartTLS", "ldapsearch", "", join("-ZZ -H "+plain, jane, search, "(cn=Jane)", "cn", "photo"), 0,
+			[]string{"dn: " + janeDN, "cn: Jane", "photo:: AP8oKilc"},
+		},
+		{
+			"search over LDAPS", "ldapsearch", "", join("-H "+ldaps, jane, search, "(&(objectClass=user)(!(cn=Jane)))", "1.1"), 0,
+			[]string{"dn: CN=user24"},
+		},
+		{
+			"pages", "ldapsearch", "", join("-H "+ldaps+" -E pr=10/noprompt", jane, search, "(objectClass=user)", "cn"), 0,
+			[]string{"cn: user00", "cn: user24", "# pagedresults: cookie="},
+		},
 		{"size limit", "ldapsearch", "", join("-H "+ldaps+" -z 3", jane, search), 4, []string{"Size limit exceeded"}},
-		{"unknown base", "ldapsearch", "", join("-H "+ldaps, jane, []string{"-b", "DC=nowhere"}), 32,
-			[]string{"00002030: No such Base DN", "matchedDN: " + rootDN}},
+		{
+			"unknown base", "ldapsearch", "", join("-H "+ldaps, jane, []string{"-b", "DC=nowhere"}), 32,
+			[]string{"00002030: No such Base DN", "matchedDN: " + rootDN},
+		},
 		{"critical control", "ldapsearch", "", join("-H "+ldaps+" -e !1.2.3.4", jane, search), 12, nil},
 		{"wrong password", "ldapsearch", "", join("-H "+ldaps+" -x -w wrong -D "+janeDN, search), 49, []string{"data 52e"}},
 		{"who am I", "ldapwhoami", "", join("-H "+ldaps, jane), 0, []string{`u:CORP\jane`}},
@@ -66,22 +78,32 @@ func TestOpenLDAP(t *testing.T) {
 		{"compare, true", "ldapcompare", "", join("-H "+ldaps, jane, janeDN, "cn:Jane"), 6, []string{"TRUE"}},
 		{"compare, false", "ldapcompare", "", join("-H "+ldaps, jane, janeDN, "cn:John"), 5, []string{"FALSE"}},
 		{"compare, no such attribute", "ldapcompare", "", join("-H "+ldaps, jane, janeDN, "pager:1"), 16, nil},
-		{"add, modify, rename, delete", "ldapmodify",
+		{
+			"add, modify, rename, delete", "ldapmodify",
 			"dn: CN=Ann," + rootDN + "\nchangetype: add\nobjectClass: user\n" + base64Password + "\n\n" +
 				"dn: CN=Ann," + rootDN + "\nchangetype: modify\nreplace: mail\nmail: ann@example.com\n-\n\n" +
 				"dn: CN=Ann," + rootDN + "\nchangetype: modrdn\nnewrdn: CN=Anna\ndeleteoldrdn: 1\n\n" +
 				"dn: CN=Anna," + rootDN + "\nchangetype: delete\n",
-			join("-H "+ldaps, jane), 0, []string{"adding new entry", "deleting entry"}},
-		{"a password in the clear", "ldapmodify",
+			join("-H "+ldaps, jane), 0,
+			[]string{"adding new entry", "deleting entry"},
+		},
+		{
+			"a password in the clear", "ldapmodify",
 			"dn: " + janeDN + "\nchangetype: modify\nreplace: unicodePwd\n" + base64Password + "\n",
-			join("-H "+plain, jane), 53, []string{"0000001F:"}},
-		{"password modify in the clear", "ldappasswd", "", join("-H "+plain, jane, "-s", "Other-Horse-8"), 1,
-			[]string{"Confidentiality required (13)"}},
+			join("-H "+plain, jane), 53,
+			[]string{"0000001F:"},
+		},
+		{
+			"password modify in the clear", "ldappasswd", "", join("-H "+plain, jane, "-s", "Other-Horse-8"), 1,
+			[]string{"Confidentiality required (13)"},
+		},
 		{"password modify", "ldappasswd", "", join("-ZZ -H "+plain, jane, "-s", "Other-Horse-8"), 0, nil},
 		{"the old password", "ldapwhoami", "", join("-H "+ldaps, jane), 49, nil},
 		{"the new password", "ldapwhoami", "", join("-H "+ldaps+" -x -w Other-Horse-8 -D "+janeDN, nil), 0, []string{"jane"}},
-		{"a generated password", "ldappasswd", "", join("-H "+ldaps+" -x -w Other-Horse-8 -D "+janeDN, nil), 0,
-			[]string{"New password: Generated-9-Password"}},
+		{
+			"a generated password", "ldappasswd", "", join("-H "+ldaps+" -x -w Other-Horse-8 -D "+janeDN, nil), 0,
+			[]string{"New password: Generated-9-Password"},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

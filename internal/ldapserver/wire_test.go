@@ -167,9 +167,11 @@ func TestRefusedRequestsLeaveTheConnection(t *testing.T) {
 		{"filter too long", searchRequest(1, "", 0, long), ldap.LDAPResultAdminLimitExceeded},
 		{"unknown filter", searchRequest(1, "", 0, []byte{0xaa, 0}), ldap.LDAPResultProtocolError},
 		{"attribute that is no name", searchRequest(1, "", 0, present("a)(b")), ldap.LDAPResultProtocolError},
-		{"modification that does not exist", pdu(1, tagModifyRequest, appendText(nil, janeDN), appendOctets(nil, tagSequence,
-			appendOctets(nil, tagSequence, append(appendInteger(nil, tagEnumerated, 7), 0x30, 5, 4, 1, 'a', 0x31, 0)))),
-			ldap.LDAPResultProtocolError},
+		{
+			"modification that does not exist", pdu(1, tagModifyRequest, appendText(nil, janeDN), appendOctets(nil, tagSequence,
+				appendOctets(nil, tagSequence, append(appendInteger(nil, tagEnumerated, 7), 0x30, 5, 4, 1, 'a', 0x31, 0)))),
+			ldap.LDAPResultProtocolError,
+		},
 		{"move to the root", pdu(1, tagModifyDNRequest, appendText(nil, janeDN), appendText(nil, "CN=J"),
 			[]byte{tagBoolean, 1, 0xff, tagNewSuperior, 0}), ldap.LDAPResultUnwillingToPerform},
 	}

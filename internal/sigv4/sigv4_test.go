@@ -343,9 +343,18 @@ func TestPresignedLife(t *testing.T) {
 		after   time.Duration
 		ok      bool
 	}{
-		{"60", 60 * time.Second, true}, {"60", 61 * time.Second, false}, {"60", -Skew, true}, {"60", -Skew - time.Second, false},
-		{"604800", MaxExpires, true}, {"604801", 0, false}, {"0", 0, false}, {"-1", 0, false}, {"1e3", 0, false}, {"99999999999999999999", 0, false},
-		{"", Skew, true}, {"", Skew + time.Second, false},
+		{"60", 60 * time.Second, true},
+		{"60", 61 * time.Second, false},
+		{"60", -Skew, true},
+		{"60", -Skew - time.Second, false},
+		{"604800", MaxExpires, true},
+		{"604801", 0, false},
+		{"0", 0, false},
+		{"-1", 0, false},
+		{"1e3", 0, false},
+		{"99999999999999999999", 0, false},
+		{"", Skew, true},
+		{"", Skew + time.Second, false},
 	} {
 		_, refused := verify(verifier(noon.Add(life.after)), link(life.expires), nil)
 		if (refused == nil) != life.ok {
@@ -378,10 +387,12 @@ func TestAnyKey(t *testing.T) {
 // TestRotation: a key cached for an old secret must not outlive it.
 func TestRotation(t *testing.T) {
 	secret := secretKey
-	v := New(Options{Service: service, Now: func() time.Time { return noon },
+	v := New(Options{
+		Service: service, Now: func() time.Time { return noon },
 		Lookup: func(context.Context, string, string) (string, identity.Principal, error) {
 			return secret, identity.Principal{}, nil
-		}})
+		},
+	})
 	body := []byte("{}")
 	r := signed(t, body, nil)
 	if _, refused := verify(v, r, body); refused != nil {

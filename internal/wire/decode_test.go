@@ -236,8 +236,8 @@ func fill(v reflect.Value) int {
 		v.Set(reflect.New(v.Type().Elem()))
 		return fill(v.Elem())
 	case reflect.Struct:
-		for i := range v.NumField() {
-			secrets += fill(v.Field(i))
+		for _, field := range v.Fields() {
+			secrets += fill(field)
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))

@@ -231,13 +231,13 @@ func TestPasswordClasses(t *testing.T) {
 	own, want := ownMatcher(t, dsShapes["Password"].pattern), oracle(t, dsShapes["Password"].pattern)
 	parts := []string{"aa", "BB", "11", "!!", "  ", "éé", "\t\t", "\v\f"}
 	for mask := range 1 << len(parts) {
-		s := ""
+		var s strings.Builder
 		for i, part := range parts {
 			if mask>>i&1 == 1 {
-				s += part
+				s.WriteString(part)
 			}
 		}
-		for _, padded := range []string{s, s + "aaaaaa", s + "      "} {
+		for _, padded := range []string{s.String(), s.String() + "aaaaaa", s.String() + "      "} {
 			if got, expected := own(padded), want(padded); got != expected {
 				t.Errorf("%q matches: %v, and by the model: %v", padded, got, expected)
 			}

@@ -117,7 +117,7 @@ func start(ctx context.Context, binary, seed string) (*server, error) {
 		return nil, err
 	}
 	s := &server{data: data}
-	s.process = exec.Command(binary, "serve", "--data", data, "--seed", seed, "--listen", "127.0.0.1:0", "--ldap-listen", "127.0.0.1:0", //nolint:gosec // the Makefile names the program
+	s.process = exec.Command(binary, "serve", "--data", data, "--seed", seed, "--listen", "127.0.0.1:0", "--ldap-listen", "127.0.0.1:0",
 		"--ldaps-listen", "127.0.0.1:0", "--log-level", "warn")
 	s.process.Stderr = os.Stderr
 	output, err := s.process.StdoutPipe()
@@ -177,7 +177,7 @@ func (s *server) login(password string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing was written
+	defer conn.Close()
 	return conn.Bind(userUPN, password)
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -157,9 +158,7 @@ func (e *Engine) rootDSE(first *tree, attributes []string) *ldap.SearchResult {
 		"isSynchronized":                {"TRUE"},
 		"vendorName":                    {"Latchkey"},
 	}
-	for attributeName, list := range e.features {
-		values[attributeName] = list
-	}
+	maps.Copy(values, e.features)
 	e.each(func(t *tree) bool {
 		if first == nil {
 			first = t

@@ -106,7 +106,7 @@ func packetText(packet *ber.Packet) string {
 	if s, ok := packet.Value.(string); ok {
 		return s
 	}
-	return string(packet.Data.Bytes())
+	return packet.Data.String()
 }
 
 func (t *tree) compileAssertion(kind ber.Tag, attributeName, value string) (predicate, error) {
@@ -123,7 +123,7 @@ func (t *tree) compileAssertion(kind ber.Tag, attributeName, value string) (pred
 	}
 	normal, err := a.normalize(value)
 	if err != nil {
-		return undefined{}, nil //nolint:nilerr // RFC 4511: such an assertion is undefined, not an error
+		return undefined{}, nil
 	}
 	switch kind {
 	case ldap.FilterGreaterOrEqual:
@@ -183,7 +183,7 @@ func (t *tree) compileExtensible(packet *ber.Packet) (predicate, error) {
 	case ruleBitAnd, ruleBitOr:
 		mask, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || a.syntax != integer {
-			return undefined{}, nil //nolint:nilerr // RFC 4511: such an assertion is undefined, not an error
+			return undefined{}, nil
 		}
 		return bits{a, uint64(mask), rule == ruleBitAnd}, nil
 	case ruleInChain:
@@ -196,7 +196,7 @@ func (t *tree) compileExtensible(packet *ber.Packet) (predicate, error) {
 func (t *tree) compileChain(a *attribute, value string) (predicate, error) {
 	n, err := parseDN(value)
 	if err != nil || a.syntax != dn {
-		return undefined{}, nil //nolint:nilerr // RFC 4511: such an assertion is undefined, not an error
+		return undefined{}, nil
 	}
 	start, _ := t.resolve(n)
 	if start == nil {

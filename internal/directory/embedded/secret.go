@@ -5,7 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // RFC 3962 derives keys with HMAC-SHA-1
+	"crypto/sha1"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -35,7 +35,7 @@ const sealFormat = 1
 // LoadKeyring reads the master key from dir, and makes it when there is none.
 func LoadKeyring(dir string) (*Keyring, error) {
 	path := filepath.Join(dir, "master.key")
-	key, err := os.ReadFile(path) //nolint:gosec // the operator chooses the directory
+	key, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		key, err = makeMasterKey(dir, path)
 	}
@@ -70,7 +70,7 @@ func makeMasterKey(dir, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(file.Name()) //nolint:errcheck // gone after the rename
+	defer os.Remove(file.Name())
 	_, err = file.Write(key)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func makeMasterKey(dir, path string) ([]byte, error) {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return nil, err
 	}
-	parent, err := os.Open(dir) //nolint:gosec // the operator chooses the directory
+	parent, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
