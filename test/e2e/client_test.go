@@ -72,6 +72,8 @@ func environment(t *testing.T, s *server, more ...string) []string {
 	return append([]string{
 		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + t.TempDir(), "LANG=C.UTF-8", "AWS_CONFIG_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_MAX_ATTEMPTS=1", "AWS_PAGER=", "NO_PROXY=*", "AWS_SHARED_CREDENTIALS_FILE=" + s.credentialsFile(), "E2E_ENDPOINT=" + s.API,
+		// Only a server with TLS needs these: its certificate is of the authority that LDAP's is of.
+		"AWS_CA_BUNDLE=" + s.caFile(), "NODE_EXTRA_CA_CERTS=" + s.caFile(), "CURL_CA_BUNDLE=" + s.caFile(),
 	}, more...)
 }
 
@@ -353,7 +355,7 @@ func curl(t *testing.T, s *server) caller {
 	key, secret := s.root()
 	return func(t *testing.T, region, operation string, input map[string]any) answer {
 		t.Helper()
-		command := exec.CommandContext(t.Context(), path, "--silent", "--show-error", "--include", "--aws-sigv4", "aws:amz:"+region+":ds", "--user", key+":"+secret,
+		command := exec.CommandContext(t.Context(), path, "--silent", "--show-error", "--include", "--http1.1", "--aws-sigv4", "aws:amz:"+region+":ds", "--user", key+":"+secret,
 			"--header", "Content-Type: application/x-amz-json-1.1", "--header", "X-Amz-Target: DirectoryService_20150416."+operation, "--header", "Expect:",
 			"--data-binary", "@-", s.API+"/")
 		command.Env = environment(t, s)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"latchkey/internal/app"
+	"latchkey/internal/certificate"
 	"latchkey/internal/config"
 )
 
@@ -160,6 +162,34 @@ func TestDev(t *testing.T) {
 	s.stop()
 	if left, _ := filepath.Glob(filepath.Join(temporary, "latchkey-dev-*")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestHTTPS: clients that trust the certificate's authority call the API over TLS, and the audit trail says so.
+func TestHTTPS(t *testing.T) {
+	t.Parallel()
+	s := start(t, worldSeed, func(c *config.Config) {
+		if _, _, err := certificate.Load(c.Data, []string{"127.0.0.1"}, time.Now); err != nil {
+			t.Fatal(err)
+		}
+		c.TLSCert, c.TLSKey = filepath.Join(c.Data, "tls", "server.pem"), filepath.Join(c.Data, "tls", "server.key")
+	})
+	if !strings.HasPrefix(s.API, "https://") {
+		t.Fatalf("the API is at %s", s.API)
+	}
+	for name, make := range map[string]func(*testing.T, *server) caller{"cli": commandLine, "boto3": boto3, "js": javaScript, "curl": curl} {
+		t.Run(name, func(t *testing.T) {
+			make(t, s)(t, home, "ResetUserPassword", reset(corpID, "kim."+name, nextPassword)).accepted(t)
+			records := auditLog(t, s)
+			details, _ := records[len(records)-1]["tlsDetails"].(map[string]any)
+			version, _ := details["tlsVersion"].(string)
+			if !strings.HasPrefix(version, "TLSv1.") || details["cipherSuite"] == "" || details["clientProvidedHostHeader"] != strings.TrimPrefix(s.API, "https://") {
+				t.Errorf("tlsDetails are %v", details)
+			}
+		})
+	}
+	if err := exec.CommandContext(t.Context(), program(t, "curl", "curl"), "--silent", "--cacert", "/etc/ssl/certs/ca-certificates.crt", s.API).Run(); err == nil { //nolint:gosec // the tests' own words
+		t.Error("a client that does not know the authority was satisfied")
 	}
 }
 
