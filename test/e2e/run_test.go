@@ -208,15 +208,18 @@ func TestStop(t *testing.T) {
 	defer connection.Close()
 	body := resetBody(t, corpID, "jane", nextPassword)
 	var wire strings.Builder
-	if err := (raw{operation: "ResetUserPassword", body: body}).request(t, s).Write(&wire); err != nil {
+	call := raw{operation: "ResetUserPassword", body: body, header: map[string]string{"Expect": "100-continue"}}
+	if err := call.request(t, s).Write(&wire); err != nil {
 		t.Fatal(err)
 	}
-	text := wire.String()
-	half := len(text) - len(body)/2
-	if _, err := io.WriteString(connection, text[:half]); err != nil {
+	header, rest, _ := strings.Cut(wire.String(), "\r\n\r\n")
+	if _, err := io.WriteString(connection, header+"\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(200 * time.Millisecond) // the server has begun to read
+	answers := bufio.NewReader(connection)
+	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("%q, %v: the server does not wait for the body", line, err)
+	}
 
 	stopped := make(chan struct{})
 	go func() { s.stop(); close(stopped) }()
@@ -230,10 +233,13 @@ func TestStop(t *testing.T) {
 			t.Fatal("the server still takes connections")
 		}
 	}
-	if _, err := io.WriteString(connection, text[half:]); err != nil {
+	if _, err := io.WriteString(connection, rest); err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if _, err := answers.ReadString('\n'); err != nil { // the end of the first answer
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(answers, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
