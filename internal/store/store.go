@@ -17,7 +17,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
-	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -71,7 +70,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	config.ListenClientUrls = nil
 	config.ListenPeerUrls = nil
 	config.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "localhost:0"}}
-	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLogger(options.Logger))
 	// A single member elects itself; short ticks make that, and so the start, fast.
 	config.TickMs = 10
 	config.ElectionMs = 100
@@ -107,7 +106,7 @@ func connect(ctx context.Context, options Options) (*Store, error) {
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
 		MaxCallSendMsgSize:   maxRequestBytes,
-		Logger:               zap.NewNop(),
+		Logger:               etcdLogger(options.Logger),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connect to the store: %w", err)
