@@ -1,15 +1,21 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice/types"
+
+	"latchkey/internal/store"
 )
 
 func network() map[string]any {
@@ -78,6 +84,8 @@ func gone(t *testing.T, call caller, region, id string) {
 func TestFromNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
+	var mu sync.Mutex
+	var deleted []string
 	t.Run("all", func(t *testing.T) {
 		for region, each := range map[string]struct {
 			name string
@@ -89,16 +97,28 @@ func TestFromNothing(t *testing.T) {
 				t.Parallel()
 				call := each.make(t, s)
 				for _, kind := range []string{"CreateMicrosoftAD", "CreateDirectory"} {
-					fromNothing(t, s, call, region, kind, each.name)
+					id := fromNothing(t, s, call, region, kind, each.name)
+					mu.Lock()
+					deleted = append(deleted, id)
+					mu.Unlock()
 				}
 			})
 		}
 	})
 	s.stop()
 	noSecrets(t, s)
+	if len(deleted) != 10 {
+		t.Errorf("%d directories were deleted", len(deleted))
+	}
+	for _, id := range deleted {
+		if left := entriesOf(t, s.data, id); left != 0 {
+			t.Errorf("%s is gone, and the store holds %d changes of it", id, left)
+		}
+	}
 }
 
-func fromNothing(t *testing.T, s *server, call caller, region, operation, label string) {
+// fromNothing gives back the id of the directory that it made and deleted.
+func fromNothing(t *testing.T, s *server, call caller, region, operation, label string) (id string) {
 	name := label + ".example.com"
 	input, users, admin, wants := managed(name), "OU=Users,OU=MADE", "Admin", map[string]any{
 		"Type": "MicrosoftAD", "ShortName": "MADE", "Edition": "Standard", "Description": "Made by a test",
@@ -109,7 +129,7 @@ func fromNothing(t *testing.T, s *server, call caller, region, operation, label 
 	}
 	a := call(t, region, operation, input)
 	a.accepted(t)
-	id, _ := a.Output["DirectoryId"].(string)
+	id, _ = a.Output["DirectoryId"].(string)
 	d := become(t, call, region, id, "Active")
 	wants["Name"], wants["DirectoryId"], wants["Alias"], wants["AccessUrl"] = name, id, id, id+".awsapps.com"
 	for member, want := range wants {
@@ -146,6 +166,29 @@ func fromNothing(t *testing.T, s *server, call caller, region, operation, label 
 	if data := login(t, s, "ann@"+name, nextPassword); data != "525" {
 		t.Errorf("a login to a directory that is gone: data %q", data)
 	}
+	return id
+}
+
+// entriesOf counts what the store of a server that has stopped holds of a directory's tree.
+func entriesOf(t *testing.T, data, id string) (count int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	records, err := store.Open(ctx, store.Options{Dir: filepath.Join(data, "store"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	following, stop := context.WithCancel(ctx)
+	done, err := records.FollowTree(following, id, func(changes []store.TreeChange) { count += len(changes) }, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	<-done
+	if err := records.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return count
 }
 
 // sevenSeed has seven directories in one region.
