@@ -101,13 +101,27 @@ func parseDN(s string) (name, error) {
 		if len(rdn.Attributes) != 1 {
 			return nil, fmt.Errorf("%q: an RDN has exactly one attribute", s)
 		}
+		if !isDescriptor(rdn.Attributes[0].Type) {
+			return nil, fmt.Errorf("%q: %q is not the name of an attribute", s, rdn.Attributes[0].Type)
+		}
 		n[i] = rdnKey(rdn.Attributes[0].Type, rdn.Attributes[0].Value)
 	}
 	return n, nil
 }
 
+// isDescriptor says whether s, but for spaces around it, is an attribute's short name or its OID (RFC 4512 section 1.4).
+func isDescriptor(s string) bool {
+	s = strings.Trim(s, " ")
+	for _, c := range []byte(s) {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return s != ""
+}
+
 func rdnKey(attributeType, value string) string {
-	return strings.ToLower(strings.TrimSpace(attributeType)) + "=" + foldText(value)
+	return strings.ToLower(strings.Trim(attributeType, " ")) + "=" + foldText(value)
 }
 
 func normalizeDN(s string) (string, error) {

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/go-ldap/ldap/v3"
+)
+
+// caller does one call of client number i and is used by it alone.
+type caller func() error
+
+// rates is what a load came to.
+type rates struct {
+	perSecond float64
+	p50, p99  string
+}
+
+// rate lets clients call as fast as they can for a while, each at least once.
+func (s *server) rate(ctx context.Context, clients int, d time.Duration, connect func(ctx context.Context, i int) (caller, func(), error)) (rates, error) {
+	var mu sync.Mutex
+	var all []time.Duration
+	var failure error
+	var group sync.WaitGroup
+	begun := time.Now()
+	for i := range clients {
+		group.Go(func() {
+			call, hangUp, err := connect(ctx, i)
+			if err == nil {
+				defer hangUp()
+			}
+			var own []time.Duration
+			for err == nil {
+				at := time.Now()
+				err = call()
+				own = append(own, time.Since(at))
+				if time.Since(begun) >= d || ctx.Err() != nil {
+					break
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, own...)
+			if err != nil {
+				failure = err
+			}
+		})
+	}
+	group.Wait()
+	elapsed := time.Since(begun)
+	if failure != nil {
+		return rates{}, failure
+	}
+	slices.Sort(all)
+	return rates{float64(len(all)) / elapsed.Seconds(), milliseconds(all[len(all)/2]), milliseconds(all[len(all)*99/100])}, nil
+}
+
+// wire is a kept connection that sends requests as they are on the wire and reads no more of the answers than it must.
+type wire struct {
+	conn   net.Conn
+	reader *bufio.Reader
+}
+
+func (s *server) dial() (*wire, error) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.API, "http://"))
+	if err != nil {
+		return nil, err
+	}
+	return &wire{conn, bufio.NewReader(conn)}, nil
+}
+
+func (w *wire) roundTrip(request []byte) error {
+	if _, err := w.conn.Write(request); err != nil {
+		return err
+	}
+	status, err := w.reader.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	length := 0
+	for {
+		line, err := w.reader.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if len(line) <= 2 {
+			break
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return err
+			}
+		}
+	}
+	body := make([]byte, 0, 512)
+	if strings.Contains(status, " 200 ") {
+		_, err = w.reader.Discard(length)
+		return err
+	}
+	body, _ = w.reader.Peek(min(length, cap(body)))
+	return fmt.Errorf("%s %s", strings.TrimSpace(status), body)
+}
+
+// sign is a whole signed request, which may be sent for five minutes.
+func (s *server) sign(ctx context.Context, operation, body string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.API+"/", strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	request.Header.Set("X-Amz-Target", "DirectoryService_20150416."+operation)
+	hash := sha256.Sum256([]byte(body))
+	key := aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}
+	if err := v4.NewSigner().SignHTTP(ctx, key, request, hex.EncodeToString(hash[:]), "ds", "us-east-1", time.Now()); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = request.Write(&b)
+	return b.Bytes(), err
+}
+
+func (s *server) repeat(ctx context.Context, operation, body string) (caller, func(), error) {
+	request, err := s.sign(ctx, operation, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := s.dial()
+	if err != nil {
+		return nil, nil, err
+	}
+	return func() error { return w.roundTrip(request) }, func() { _ = w.conn.Close() }, nil
+}
+
+// resetter resets a user of its own.
+func (s *server) resetter(ctx context.Context, i int) (caller, func(), error) {
+	return s.repeat(ctx, "ResetUserPassword", fmt.Sprintf(`{"DirectoryId":"%s","UserName":"user%d","NewPassword":"%s"}`, directoryID, i%benchUsers, password(i)))
+}
+
+func password(i int) string { return fmt.Sprintf("Summer-Rain-%d", i) }
+
+func (s *server) describer(ctx context.Context, _ int) (caller, func(), error) {
+	return s.repeat(ctx, "DescribeDirectories", "{}")
+}
+
+// binder binds again and again on one connection, as a user that a resetter has reset.
+func (s *server) binder(_ context.Context, i int) (caller, func(), error) {
+	conn, err := ldap.DialURL(s.LDAP)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func() error { return conn.Bind(fmt.Sprintf("user%d@bench.example.com", i%benchUsers), password(i)) }, func() { _ = conn.Close() }, nil
+}
+
+func (s *server) searcher(_ context.Context, i int) (caller, func(), error) {
+	conn, err := ldap.DialURL(s.LDAP)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := conn.Bind("Administrator@bench.example.com", adminPassword); err != nil {
+		return nil, nil, err
+	}
+	request := ldap.NewSearchRequest(domainDN, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, fmt.Sprintf("(sAMAccountName=user%d)", i), []string{"cn", "mail", "memberOf"}, nil)
+	return func() error {
+		found, err := conn.Search(request)
+		if err == nil && len(found.Entries) != 1 {
+			err = fmt.Errorf("%d entries", len(found.Entries))
+		}
+		return err
+	}, func() { _ = conn.Close() }, nil
+}

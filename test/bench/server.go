@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	directoryID   = "d-00000000be"
+	domainDN      = "DC=bench,DC=example,DC=com"
+	adminPassword = "Harbour-Light-11"
+	benchUsers    = 64
+	accessKey     = "AKIABENCHBENCHBENCHB"
+	secretKey     = "bench-bench-bench-bench-bench-bench-0000"
+	clockTick     = 100 // USER_HZ, the unit of /proc/<pid>/stat
+)
+
+// server is the program in a process of its own.
+type server struct {
+	API  string `json:"api"`
+	LDAP string `json:"ldap"`
+
+	data    string
+	process *exec.Cmd
+	ready   time.Duration // from the start of the process to its ready line
+}
+
+func build(ctx context.Context, dir string) (string, error) {
+	program := filepath.Join(dir, "latchkey")
+	said, err := exec.CommandContext(ctx, "go", "build", "-o", program, "latchkey/cmd/latchkey").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w: %s", err, said)
+	}
+	return program, nil
+}
+
+func newServer(ctx context.Context, program string) (*server, error) {
+	data, err := os.MkdirTemp(filepath.Dir(program), "data-")
+	if err != nil {
+		return nil, err
+	}
+	seed := filepath.Join(data, "seed.yaml")
+	var text strings.Builder
+	fmt.Fprintf(&text, "directories:\n  - id: %s\n    type: SimpleAD\n    name: bench.example.com\n    password: %s\n    users:\n", directoryID, adminPassword)
+	for i := range benchUsers {
+		fmt.Fprintf(&text, "      - {name: user%d}\n", i)
+	}
+	if err := os.WriteFile(seed, []byte(text.String()), 0o600); err != nil {
+		return nil, err
+	}
+	return startServer(ctx, program, data, seed)
+}
+
+func startServer(ctx context.Context, program, data, seed string) (*server, error) {
+	s := &server{data: data}
+	arguments := []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--ldap-listen", "127.0.0.1:0", "--ldaps-listen", "127.0.0.1:0", "--log-level", "error"}
+	if seed != "" {
+		arguments = append(arguments, "--seed", seed)
+	}
+	s.process = exec.CommandContext(ctx, program, arguments...)
+	s.process.Env = append(os.Environ(), "LATCHKEY_ROOT_ACCESS_KEY_ID="+accessKey, "LATCHKEY_ROOT_SECRET_ACCESS_KEY="+secretKey)
+	s.process.Stderr = os.Stderr
+	out, err := s.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	if err := s.process.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	s.ready = time.Since(begun)
+	if err == nil {
+		err = json.Unmarshal(line, s)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the server did not become ready: %w", err), s.stop())
+	}
+	return s, nil
+}
+
+func (s *server) stop() error {
+	_ = s.process.Process.Signal(syscall.SIGTERM)
+	return s.process.Wait()
+}
+
+func (s *server) discard() {
+	_ = s.stop()
+	_ = os.RemoveAll(s.data)
+}
+
+// cpu is the CPU time that the server has used.
+func (s *server) cpu() time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+2:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / clockTick
+}
+
+// resident is the memory that the server holds, in bytes.
+func (s *server) resident() int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, _ := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// startUp measures how long it takes from exec to a ready server, and to a user who is reset.
+func startUp(ctx context.Context, _ options, program string, t *table) error {
+	first, err := newServer(ctx, program)
+	if err != nil {
+		return err
+	}
+	data := first.data
+	defer os.RemoveAll(data)
+	if err := first.stop(); err != nil {
+		return err
+	}
+	var ready, reset []time.Duration
+	for range 7 {
+		begun := time.Now()
+		s, err := startServer(ctx, program, data, "")
+		if err != nil {
+			return err
+		}
+		if _, err := s.rate(ctx, 1, 0, s.resetter); err != nil {
+			return errors.Join(err, s.stop())
+		}
+		ready, reset = append(ready, s.ready), append(reset, time.Since(begun))
+		if err := s.stop(); err != nil {
+			return err
+		}
+	}
+	t.add("from exec to ready: first start, with a seed of a directory and 64 users", milliseconds(first.ready), "", "", "")
+	t.add("from exec to ready: again on the same data, median of 7", milliseconds(median(ready)), "", "", "≤ 200 ms")
+	t.add("from exec to the first reset acknowledged, median of 7", milliseconds(median(reset)), "", "", "")
+	return nil
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
