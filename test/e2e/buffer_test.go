@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"os"
 	"sync"
 )
 
@@ -14,6 +15,10 @@ type safeBuffer struct {
 func (b *safeBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	// The store ends the process when it can't write: what it says is to be seen.
+	if bytes.Contains(p, []byte(`"level":"ERROR"`)) && bytes.Contains(p, []byte(`"component":"etcd"`)) {
+		_, _ = os.Stderr.Write(p)
+	}
 	return b.buffer.Write(p)
 }
 
