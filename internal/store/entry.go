@@ -49,12 +49,34 @@ type Link struct {
 	Source, Target GUID
 }
 
-// TreeChange is one change of a tree: of an entry or of a link.
+// TreeChange is one change of a tree: of a link, or else of the entry GUID.
 type TreeChange struct {
-	Entry    *Entry // with GUID and Revision only, when Gone
+	GUID     GUID
 	Link     *Link
 	Gone     bool
 	Revision int64
+
+	entry   *Entry
+	value   []byte
+	created int64
+}
+
+// Changed is the change that a writer knows of because it made it.
+func Changed(e *Entry, revision int64) TreeChange {
+	return TreeChange{GUID: e.GUID, Revision: revision, entry: e}
+}
+
+// Entry is the entry as the change left it. It is read only now, since a follower often knows the change already.
+func (c TreeChange) Entry() (*Entry, error) {
+	if c.entry != nil {
+		return c.entry, nil
+	}
+	e, err := decodeEntry(c.value)
+	if err != nil {
+		return nil, fmt.Errorf("entry %s: %w", c.GUID, err)
+	}
+	e.GUID, e.Created, e.Revision = c.GUID, c.created, c.Revision
+	return e, nil
 }
 
 // FollowTree reads the tree of a directory into apply and keeps it current until ctx ends, as follow does.
@@ -82,14 +104,7 @@ func parseTreeChange(change Change) (TreeChange, error) {
 		if err != nil {
 			return TreeChange{}, err
 		}
-		entry := &Entry{}
-		if !change.Gone {
-			if entry, err = decodeEntry(change.Value); err != nil {
-				return TreeChange{}, err
-			}
-		}
-		entry.GUID, entry.Created, entry.Revision = guid, change.Created, change.Revision
-		return TreeChange{Entry: entry, Gone: change.Gone, Revision: change.Revision}, nil
+		return TreeChange{GUID: guid, Gone: change.Gone, Revision: change.Revision, value: change.Value, created: change.Created}, nil
 	case "link":
 		parts := strings.Split(rest, "/")
 		if len(parts) != 3 {
@@ -113,11 +128,7 @@ func parseTreeChange(change Change) (TreeChange, error) {
 const entryFormat = 1
 
 func encodeEntry(e *Entry) (string, error) {
-	mode, err := cbor.EncOptions{String: cbor.StringToByteString}.EncMode()
-	if err != nil {
-		return "", err
-	}
-	body, err := mode.Marshal(e)
+	body, err := entryEncoding.Marshal(e)
 	if err != nil {
 		return "", err
 	}
@@ -128,12 +139,20 @@ func decodeEntry(value []byte) (*Entry, error) {
 	if len(value) == 0 || value[0] != entryFormat {
 		return nil, errors.New("not an entry of a format this version knows")
 	}
-	mode, err := cbor.DecOptions{ByteStringToString: cbor.ByteStringToStringAllowed}.DecMode()
-	if err != nil {
-		return nil, err
-	}
 	e := &Entry{}
-	return e, mode.Unmarshal(value[1:], e)
+	return e, entryDecoding.Unmarshal(value[1:], e)
+}
+
+var (
+	entryEncoding = must(cbor.EncOptions{String: cbor.StringToByteString}.EncMode())
+	entryDecoding = must(cbor.DecOptions{ByteStringToString: cbor.ByteStringToStringAllowed}.DecMode())
+)
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
 
 // Batch is a change of a directory's tree that happens as a whole or not at all.

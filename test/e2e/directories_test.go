@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -174,7 +175,7 @@ func entriesOf(t *testing.T, data, id string) (count int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
-	records, err := store.Open(ctx, store.Options{Dir: filepath.Join(data, "store"), Logger: slog.New(slog.DiscardHandler)})
+	records, err := store.Open(ctx, store.Options{Dir: filepath.Join(data, "store"), Logger: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func TestSecondServer(t *testing.T) {
 		cfg := &config.Config{Listen: "127.0.0.1:0", LDAPListen: "127.0.0.1:0", LDAPSListen: "127.0.0.1:0", Data: s.data, AccountID: "123456789012"}
 		failed := make(chan error, 1)
 		go func() {
-			built, err := app.New(t.Context(), cfg, slog.New(slog.DiscardHandler), io.Discard)
+			built, err := app.New(t.Context(), cfg, slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), io.Discard)
 			if err == nil {
 				ended, cancel := context.WithCancel(t.Context())
 				cancel()
@@ -70,7 +70,7 @@ func TestAddressTaken(t *testing.T) {
 	defer taken.Close()
 	data := filepath.Join(t.TempDir(), "data")
 	cfg := &config.Config{Listen: "127.0.0.1:0", LDAPListen: taken.Addr().String(), LDAPSListen: "127.0.0.1:0", Data: data, AccountID: "123456789012"}
-	_, err = app.New(t.Context(), cfg, slog.New(slog.DiscardHandler), io.Discard)
+	_, err = app.New(t.Context(), cfg, slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "--ldap-listen") || !strings.Contains(err.Error(), taken.Addr().String()) {
 		t.Errorf("got %v", err)
 	}

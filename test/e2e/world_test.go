@@ -129,8 +129,11 @@ func damage(t *testing.T, ctx context.Context, records *store.Store) {
 	var victim *store.Entry
 	done, err := records.FollowTree(following, brokenID, func(changes []store.TreeChange) {
 		for _, change := range changes {
-			if change.Entry != nil && slices.Contains(change.Entry.Attributes["sAMAccountName"], "sealed") {
-				victim = change.Entry
+			if change.Link != nil {
+				continue
+			}
+			if e, err := change.Entry(); err == nil && slices.Contains(e.Attributes["sAMAccountName"], "sealed") {
+				victim = e
 			}
 		}
 	}, func() {})
@@ -151,7 +154,7 @@ func putUnavailable(t *testing.T, data string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
-	records, err := store.Open(ctx, store.Options{Dir: filepath.Join(data, "store"), Logger: slog.New(slog.DiscardHandler)})
+	records, err := store.Open(ctx, store.Options{Dir: filepath.Join(data, "store"), Logger: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (e *Engine) Serve(ctx context.Context, domain directory.Domain) error {
 	if e.trees[domain.ID] != nil {
 		return nil
 	}
-	t, err := newTree(domain, e.schema)
+	t, err := newTree(domain, e.schema, e.logger)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"cmp"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -66,6 +67,7 @@ type tree struct {
 	domain directory.Domain
 	base   name
 	schema *schema
+	logger *slog.Logger
 
 	mu       sync.RWMutex
 	root     store.GUID
@@ -85,12 +87,12 @@ type tree struct {
 
 const degree = 32
 
-func newTree(domain directory.Domain, s *schema) (*tree, error) {
+func newTree(domain directory.Domain, s *schema, logger *slog.Logger) (*tree, error) {
 	base, err := parseDN(domain.BaseDN())
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{domain: domain, base: base, schema: s}
+	t := &tree{domain: domain, base: base, schema: s, logger: logger}
 	t.reset()
 	return t, nil
 }
@@ -121,41 +123,49 @@ func (t *tree) apply(changes []store.TreeChange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, change := range changes {
-		if change.Entry != nil {
-			t.applyEntry(change)
-		} else {
+		if change.Link != nil {
 			t.applyLink(change)
+		} else if err := t.applyEntry(change); err != nil {
+			t.logger.Error("an entry can't be read", "directory", t.domain.ID, "err", err)
 		}
 	}
 }
 
-func (t *tree) applyEntry(change store.TreeChange) {
-	guid := change.Entry.GUID
+func (t *tree) applyEntry(change store.TreeChange) error {
+	guid := change.GUID
 	if gone, ok := t.gone[guid]; ok {
 		if change.Revision >= gone {
 			delete(t.gone, guid)
 		}
-		return
+		return nil
 	}
 	old := t.nodes[guid]
-	if old != nil {
-		if old.revision >= change.Revision {
-			return
+	if old != nil && old.revision >= change.Revision {
+		return nil
+	}
+	var entry *store.Entry
+	if !change.Gone {
+		var err error
+		if entry, err = change.Entry(); err != nil {
+			return err
 		}
+	}
+	if old != nil {
 		t.unindex(old)
 		delete(t.nodes, guid)
 	}
 	if change.Gone {
-		return
+		return nil
 	}
 	n := &node{
-		guid: guid, parent: change.Entry.Parent, rdn: change.Entry.RDN, attributes: change.Entry.Attributes, secret: change.Entry.Secret,
-		created: change.Entry.Created, revision: change.Revision,
+		guid: guid, parent: entry.Parent, rdn: entry.RDN, attributes: entry.Attributes, secret: entry.Secret,
+		created: entry.Created, revision: change.Revision,
 	}
 	n.key = rdnKey(splitRDN(n.rdn))
 	n.class = t.schema.structural(n.attributes["objectClass"])
 	t.nodes[guid] = n
 	t.index(n)
+	return nil
 }
 
 // forget applies a deletion of this process, and guards against older news of the entry that is still on its way.

@@ -105,7 +105,7 @@ func (d *draft) commit(ctx context.Context, s *store.Store, now time.Time) error
 	if d.entry.Created == 0 {
 		d.entry.Created = revision
 	}
-	changes := []store.TreeChange{{Entry: &d.entry, Revision: revision}}
+	changes := []store.TreeChange{store.Changed(&d.entry, revision)}
 	for _, link := range d.links {
 		changes = append(changes, store.TreeChange{Link: &link, Revision: revision})
 	}
