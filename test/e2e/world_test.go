@@ -16,8 +16,9 @@ import (
 	"latchkey/internal/store"
 )
 
-// Every password of the tests contains this, so that one search finds any of them.
-const marker = "Wx9~Kq"
+// Every good password of the tests contains this, so that one search finds any of them. It is long enough that nothing
+// random looks like it, in any of its encodings.
+const marker = "Wx9~Kq-Vd7.Mz"
 
 const (
 	firstPassword = marker + "-first-Harbour"
