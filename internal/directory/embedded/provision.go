@@ -96,6 +96,9 @@ func (e *Engine) Provision(ctx context.Context, domain directory.Domain) error {
 		return err
 	}
 	for _, object := range wellKnownObjects() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := directory.Ensure(ctx, conn, object.dn(domain), object.attributes(domain)); err != nil {
 			return fmt.Errorf("provision %s: %w", domain.ID, err)
 		}

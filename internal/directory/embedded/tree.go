@@ -246,6 +246,12 @@ func (t *tree) eachIndexed(n *node, visit func(valueItem)) {
 	visit(valueItem{"name", value, n.guid})
 }
 
+func (t *tree) rootGUID() store.GUID {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.root
+}
+
 // The functions below read the tree; their callers hold mu, at least for reading.
 
 // child is the entry of that name below parent.

@@ -392,6 +392,9 @@ func (s *Session) draftEntry(request *ldap.AddRequest) (*draft, *passwordChange,
 	d.entry.Attributes["objectClass"] = d.class.chain
 	d.entry.RDN = strings.ToUpper(rdn.Type) + "=" + rdn.Value
 	if s.system && strings.EqualFold(request.DN, t.domain.BaseDN()) {
+		if t.node(t.rootGUID()) != nil {
+			return nil, nil, refuse(ldap.LDAPResultEntryAlreadyExists, "00002071", "the entry exists: "+request.DN)
+		}
 		d.batch.Place(store.GUID{}, rdnKey(rdn.Type, rdn.Value), d.entry.GUID)
 		return d, password, nil
 	}
