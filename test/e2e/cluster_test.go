@@ -128,7 +128,7 @@ func TestForeignMasterKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := &config.Config{Listen: "127.0.0.1:0", LDAPListen: "127.0.0.1:0", LDAPSListen: "127.0.0.1:0", Data: s.data, AccountID: "123456789012"}
-	if _, err := app.New(t.Context(), cfg, slog.New(slog.DiscardHandler), io.Discard); !errors.Is(err, app.ErrMasterKey) {
+	if _, err := app.New(t.Context(), cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), io.Discard); !errors.Is(err, app.ErrMasterKey) {
 		t.Errorf("got %v, want %v", err, app.ErrMasterKey)
 	}
 }
