@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -58,6 +59,8 @@ type Store struct {
 	client *clientv3.Client
 	server *embed.Etcd
 	logger *slog.Logger
+
+	closing sync.Once
 }
 
 // Open starts etcd in this process, or connects to the cluster, and waits until it answers.
@@ -120,13 +123,16 @@ func connect(ctx context.Context, options Options) (*Store, error) {
 	return &Store{client: client, logger: options.Logger}, nil
 }
 
-// Close disconnects, and stops etcd if it runs in this process.
-func (s *Store) Close() error {
-	if s.server == nil {
-		return s.client.Close()
-	}
-	s.server.Close()
-	return nil
+// Close disconnects, and stops etcd if it runs in this process. Closing twice does nothing.
+func (s *Store) Close() (err error) {
+	s.closing.Do(func() {
+		if s.server == nil {
+			err = s.client.Close()
+			return
+		}
+		s.server.Close()
+	})
+	return err
 }
 
 // commit runs the operations if every condition holds, and answers with the revision it made. Its errors are
