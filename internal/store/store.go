@@ -126,11 +126,12 @@ func connect(ctx context.Context, options Options) (*Store, error) {
 // Close disconnects, and stops etcd if it runs in this process. Closing twice does nothing.
 func (s *Store) Close() (err error) {
 	s.closing.Do(func() {
-		if s.server == nil {
-			err = s.client.Close()
-			return
+		err = s.client.Close()
+		if s.server != nil {
+			// Nobody may read from etcd while it closes its files: it ends the process then.
+			s.server.Close()
+			err = nil
 		}
-		s.server.Close()
 	})
 	return err
 }
