@@ -9,22 +9,23 @@ import (
 
 const oncePrefix = root + "once/"
 
-// Once is the value that whoever came first has given to a name: value, if nobody has yet.
+// Once is the value that whoever came first has given to a name: value, if nobody has yet. It writes only then.
 func (s *Store) Once(ctx context.Context, name string, value []byte) ([]byte, error) {
 	key := oncePrefix + name
-	_, err := s.commit(ctx, []clientv3.Cmp{unchanged(key, 0)}, []clientv3.Op{clientv3.OpPut(key, string(value))})
-	if err == nil {
-		return value, nil
+	for {
+		response, err := s.client.Get(ctx, key)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		if len(response.Kvs) > 0 {
+			return response.Kvs[0].Value, nil
+		}
+		_, err = s.commit(ctx, []clientv3.Cmp{unchanged(key, 0)}, []clientv3.Op{clientv3.OpPut(key, string(value))})
+		if err == nil {
+			return value, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return nil, err
+		}
 	}
-	if !errors.Is(err, ErrConflict) {
-		return nil, err
-	}
-	response, err := s.client.Get(ctx, key)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	if len(response.Kvs) == 0 {
-		return nil, ErrNotFound
-	}
-	return response.Kvs[0].Value, nil
 }

@@ -19,11 +19,12 @@ func (s *Store) room() error {
 		return nil
 	}
 	var disk syscall.Statfs_t
-	if err := syscall.Statfs(s.server.Config().Dir, &disk); err != nil {
+	dir := s.server.Server.Cfg.DataDir
+	if err := syscall.Statfs(dir, &disk); err != nil {
 		return fmt.Errorf("look at the store's disk: %w", err)
 	}
 	if free := disk.Bavail * uint64(disk.Bsize); free < leastRoom { //nolint:gosec // a block's size is positive
-		return fmt.Errorf("%w: %d MiB are free in %s, and %d MiB must be", ErrFull, free>>20, s.server.Config().Dir, leastRoom>>20)
+		return fmt.Errorf("%w: %d MiB are free in %s, and %d MiB must be", ErrFull, free>>20, dir, leastRoom>>20)
 	}
 	return nil
 }

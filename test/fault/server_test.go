@@ -1,4 +1,5 @@
-// Package fault kills the server, and checks that what it acknowledged is there when it is back.
+// Package fault does to the server what fails in earnest: it is killed, stopped, starved of disk and pestered. What it
+// acknowledged is to hold, nothing is to be half done, and the audit trail is to agree.
 package fault
 
 import (
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,66 +39,91 @@ const (
 	patience      = 30 * time.Second
 )
 
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "latchkey-fault-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "latchkey")
-	if said, err := exec.Command("go", "build", "-o", path, "latchkey/cmd/latchkey").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, said)
-	}
-	return path, nil
-})
+// program is the directory of the binary under test, which TestMain makes.
+var program string
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	os.Exit(build(m.Run))
+}
+
+func build(run func() int) int {
+	dir, err := os.MkdirTemp("", "latchkey-fault-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	os.Exit(code)
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "latchkey")
+	if said, err := exec.Command("go", "build", "-o", program, "latchkey/cmd/latchkey").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v: %s\n", err, said)
+		return 1
+	}
+	return run()
 }
 
 // server is the real program in a process of its own.
 type server struct {
 	API   string `json:"api"`
+	LDAP  string `json:"ldap"`
 	LDAPS string `json:"ldaps"`
 
-	data    string
 	process *exec.Cmd
-	stderr  bytes.Buffer
+	stderr  safeBuffer
 	trust   *tls.Config
+	exited  chan struct{} // closed when it has ended
+	err     error         // how; to be read after exited
 }
 
-// command is a server on a data directory, not started yet.
-func command(t *testing.T, data, seed string) (*server, io.Reader) {
+// safeBuffer takes what a process says while somebody reads it.
+type safeBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *safeBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(text)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+// launch starts a server on a data directory; lines carries what it prints.
+func launch(t *testing.T, data, seed string) (s *server, lines io.Reader) {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
 	arguments := []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--ldap-listen", "127.0.0.1:0", "--ldaps-listen", "127.0.0.1:0", "--log-level", "warn"}
 	if seed != "" {
 		arguments = append(arguments, "--seed", seed)
 	}
-	s := &server{data: data, process: exec.Command(path, arguments...)}
+	s = &server{process: exec.Command(program, arguments...), exited: make(chan struct{})}
 	s.process.Env = append(os.Environ(), "LATCHKEY_ROOT_ACCESS_KEY_ID="+accessKey, "LATCHKEY_ROOT_SECRET_ACCESS_KEY="+secretKey)
 	s.process.Stderr = &s.stderr
-	output, err := s.process.StdoutPipe()
+	lines, output, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, output
-}
-
-// start runs a server and waits until it is ready.
-func start(t *testing.T, data, seed string) *server {
-	t.Helper()
-	s, output := command(t, data, seed)
-	if err := s.process.Start(); err != nil {
+	s.process.Stdout = output
+	err = s.process.Start()
+	_ = output.Close()
+	if err != nil {
 		t.Fatal(err)
 	}
+	go func() {
+		defer close(s.exited)
+		s.err = s.process.Wait()
+	}()
 	t.Cleanup(s.kill)
+	return s, lines
+}
+
+// try starts a server and waits until it is ready; it may fail to become so.
+func try(t *testing.T, data, seed string) (*server, error) {
+	t.Helper()
+	s, output := launch(t, data, seed)
 	timer := time.AfterFunc(patience, s.kill)
 	line, err := bufio.NewReader(output).ReadBytes('\n')
 	timer.Stop()
@@ -105,7 +132,7 @@ func start(t *testing.T, data, seed string) *server {
 	}
 	if err != nil {
 		s.kill()
-		t.Fatalf("the server did not become ready: %v\n%s", err, s.stderr.String())
+		return s, fmt.Errorf("the server did not become ready: %w\n%s", err, s.stderr.String())
 	}
 	ca, err := os.ReadFile(filepath.Join(data, "tls", "ca.pem"))
 	if err != nil {
@@ -113,41 +140,75 @@ func start(t *testing.T, data, seed string) *server {
 	}
 	s.trust = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
 	s.trust.RootCAs.AppendCertsFromPEM(ca)
+	return s, nil
+}
+
+func start(t *testing.T, data, seed string) *server {
+	t.Helper()
+	s, err := try(t, data, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
 // kill ends the process at once, without a word. Killing twice does nothing.
 func (s *server) kill() {
-	if s.process.ProcessState == nil {
-		_ = s.process.Process.Kill()
-		_ = s.process.Wait()
+	_ = s.process.Process.Kill()
+	<-s.exited
+}
+
+func (s *server) signal(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	if err := s.process.Process.Signal(signal); err != nil {
+		t.Fatal(err)
 	}
 }
 
 // stop asks the process to end and waits for it.
-func (s *server) stop() error {
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
+func (s *server) stop(t *testing.T) {
+	t.Helper()
+	s.signal(t, syscall.SIGTERM)
+	select {
+	case <-s.exited:
+	case <-time.After(patience):
+		t.Fatalf("the server does not stop\n%s", s.stderr.String())
 	}
-	return s.process.Wait()
+	if s.err != nil {
+		t.Fatalf("SIGTERM: %v\n%s", s.err, s.stderr.String())
+	}
 }
 
-// call makes a signed call. agent is its user agent, by which the audit trail tells calls apart.
-func (s *server) call(ctx context.Context, client *http.Client, operation, agent string, input any) (status int, body []byte, err error) {
+func (s *server) dead() bool {
+	select {
+	case <-s.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// sign makes a call whose client's clock shows at. agent is its user agent, by which the audit trail tells calls apart.
+func (s *server) sign(ctx context.Context, operation, agent string, input any, at time.Time) (*http.Request, error) {
 	encoded, err := json.Marshal(input)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.API, bytes.NewReader(encoded))
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	request.Header.Set("X-Amz-Target", "DirectoryService_20150416."+operation)
 	request.Header.Set("User-Agent", agent)
 	hash := sha256.Sum256(encoded)
 	key := aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}
-	if err := v4.NewSigner().SignHTTP(ctx, key, request, hex.EncodeToString(hash[:]), "ds", region, time.Now()); err != nil {
+	return request, v4.NewSigner().SignHTTP(ctx, key, request, hex.EncodeToString(hash[:]), "ds", region, at)
+}
+
+func (s *server) call(ctx context.Context, client *http.Client, operation, agent string, input any) (status int, body []byte, err error) {
+	request, err := s.sign(ctx, operation, agent, input, time.Now())
+	if err != nil {
 		return 0, nil, err
 	}
 	response, err := client.Do(request)
@@ -159,15 +220,39 @@ func (s *server) call(ctx context.Context, client *http.Client, operation, agent
 	return response.StatusCode, body, err
 }
 
-// login is a bind over LDAPS: "" when it succeeds, AD's data code when it is refused.
-func (s *server) login(t *testing.T, name, password string) string {
+// must makes a call that has to succeed.
+func (s *server) must(t *testing.T, operation string, input, output any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	status, body, err := s.call(ctx, http.DefaultClient, operation, "fault", input)
+	if err == nil && status == http.StatusOK && output != nil {
+		err = json.Unmarshal(body, output)
+	}
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("%s: %d %s, %v", operation, status, body, err)
+	}
+}
+
+func resetOf(user, password string) map[string]string {
+	return map[string]string{"DirectoryId": directoryID, "UserName": user, "NewPassword": password}
+}
+
+func (s *server) dial(t *testing.T) *ldap.Conn {
 	t.Helper()
 	conn, err := ldap.DialURL(s.LDAPS, ldap.DialWithTLSConfig(s.trust))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return conn
+}
+
+// login is a bind over LDAPS: "" when it succeeds, AD's data code when it is refused.
+func (s *server) login(t *testing.T, name, password string) string {
+	t.Helper()
+	conn := s.dial(t)
 	defer conn.Close()
-	err = conn.Bind(name, password)
+	err := conn.Bind(name, password)
 	var refusal *ldap.Error
 	switch {
 	case err == nil:
@@ -179,6 +264,47 @@ func (s *server) login(t *testing.T, name, password string) string {
 	}
 	t.Fatalf("bind of %s: %v", name, err)
 	return ""
+}
+
+// administrator is a connection that may read and write everything.
+func (s *server) administrator(t *testing.T) *ldap.Conn {
+	t.Helper()
+	conn := s.dial(t)
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.Bind("Administrator@"+domainName, adminPassword); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// account is what a reset changes besides the password.
+type account struct {
+	disabled bool
+	set      time.Time // pwdLastSet
+}
+
+const (
+	disabledFlag = 0x2
+	// epochs is how much later than FILETIME's epoch Unix's is, in FILETIME's unit of 100 ns.
+	epochs = 116444736000000000
+)
+
+func look(t *testing.T, conn *ldap.Conn, name string) account {
+	t.Helper()
+	found, err := conn.Search(ldap.NewSearchRequest(baseDN, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
+		"(sAMAccountName="+name+")", []string{"userAccountControl", "pwdLastSet"}, nil))
+	if err != nil || len(found.Entries) != 1 {
+		t.Fatalf("%s: %v, %v", name, found, err)
+	}
+	control, err := strconv.Atoi(found.Entries[0].GetAttributeValue("userAccountControl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := strconv.ParseInt(found.Entries[0].GetAttributeValue("pwdLastSet"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account{control&disabledFlag != 0, time.Unix(0, (set-epochs)*100)}
 }
 
 // event is what the audit trail says of a call.
