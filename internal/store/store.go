@@ -18,7 +18,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -30,8 +29,6 @@ var (
 	ErrConflict = errors.New("the record was changed by somebody else")
 	// ErrUnknown says that the store did not answer: the write may or may not have happened, or still happen.
 	ErrUnknown = errors.New("the store did not say whether the write happened")
-	// ErrNoRoom says that the disk is nearly full. Nothing was written.
-	ErrNoRoom = errors.New("no room for a write")
 	// ErrUnavailable says that the store could not be read.
 	ErrUnavailable = errors.New("the store is unavailable")
 )
@@ -44,10 +41,6 @@ const (
 	maxRequestBytes = 8 << 20
 	quotaBytes      = 8 << 30
 	keptRevisions   = "10000"
-
-	// reserve is how much room the disk must have for a write to be taken: etcd makes its log in pieces of 64 MiB, and
-	// ends the process when it can't write.
-	reserve = 80 << 20
 )
 
 // Options says where the records are.
@@ -66,7 +59,6 @@ type Store struct {
 	client *clientv3.Client
 	server *embed.Etcd
 	logger *slog.Logger
-	dir    string // of the etcd in this process; "" for a cluster
 
 	closing sync.Once
 }
@@ -106,7 +98,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 		server.Close()
 		return nil, fmt.Errorf("start the store in %s: %w", filepath.Clean(options.Dir), ctx.Err())
 	}
-	return &Store{client: v3client.New(server.Server), server: server, logger: options.Logger, dir: options.Dir}, nil
+	return &Store{client: v3client.New(server.Server), server: server, logger: options.Logger}, nil
 }
 
 func connect(ctx context.Context, options Options) (*Store, error) {
@@ -150,9 +142,6 @@ func (s *Store) commit(ctx context.Context, conditions []clientv3.Cmp, operation
 	if err := s.room(); err != nil {
 		return 0, err
 	}
-	if err := s.checkRoom(); err != nil {
-		return 0, err
-	}
 	response, err := s.client.Txn(ctx).If(conditions...).Then(operations...).Commit()
 	if err != nil {
 		if definite(err) {
@@ -164,21 +153,6 @@ func (s *Store) commit(ctx context.Context, conditions []clientv3.Cmp, operation
 		return 0, ErrConflict
 	}
 	return response.Header.Revision, nil
-}
-
-// checkRoom refuses a write while there is still room for what etcd does by itself.
-func (s *Store) checkRoom() error {
-	if s.dir == "" {
-		return nil
-	}
-	var disk unix.Statfs_t
-	if err := unix.Statfs(s.dir, &disk); err != nil {
-		return fmt.Errorf("room on the disk of %s: %w", s.dir, err)
-	}
-	if free := disk.Bavail * uint64(disk.Bsize); free < reserve {
-		return fmt.Errorf("%w: %d MiB are free on the disk of %s, and a write needs %d", ErrNoRoom, free>>20, s.dir, reserve>>20)
-	}
-	return nil
 }
 
 // definite tells whether err proves that the transaction was not applied.
