@@ -7,14 +7,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,11 +23,14 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/go-ldap/ldap/v3"
 	"github.com/jcmturner/gokrb5/v8/crypto"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"latchkey/internal/identity"
 	"latchkey/internal/sigv4"
-	"latchkey/internal/store"
 )
 
 const salt = "BENCH.EXAMPLE.COMuser0"
@@ -58,52 +61,58 @@ func keysAtOnce(password string) error {
 	return err
 }
 
-// derivations is how many there are in a second on all cores.
-func derivations(ctx context.Context, d time.Duration, derive func(string) error) float64 {
-	var count atomic.Int64
-	var group sync.WaitGroup
-	begun := time.Now()
-	for range runtime.NumCPU() {
-		group.Go(func() {
-			for time.Since(begun) < d && ctx.Err() == nil {
-				if derive(password(int(count.Add(1)))) != nil {
-					return
-				}
-			}
+// derivations is a load of nothing but deriving keys, on all cores.
+func derivations(derive func(string) error) load {
+	return func(ctx context.Context, d time.Duration) (rates, error) {
+		var count atomic.Int64
+		return measure(ctx, runtime.NumCPU(), d, func(context.Context, int) (caller, func(), error) {
+			return func() error { return derive(password(int(count.Add(1)))) }, func() {}, nil
 		})
 	}
-	group.Wait()
-	return float64(count.Load()) / time.Since(begun).Seconds()
 }
 
-// etcdPuts is how many small writes etcd acknowledges in a second, in this process and to the same disk.
-func etcdPuts(ctx context.Context, d time.Duration, clients int) (float64, error) {
+// etcd is one in this process, on the same disk as the server's.
+type etcd struct {
+	dir    string
+	server *embed.Etcd
+	client *clientv3.Client
+}
+
+func newEtcd() (*etcd, error) {
 	dir, err := os.MkdirTemp("", "latchkey-bench-etcd-")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	s, err := store.Open(ctx, store.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	config := embed.NewConfig()
+	config.Dir = dir
+	config.ListenClientUrls, config.ListenPeerUrls = nil, nil
+	config.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "localhost:0"}}
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	server, err := embed.StartEtcd(config)
 	if err != nil {
-		return 0, err
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	defer s.Close()
-	var count atomic.Int64
-	var group errgroup.Group
-	value := make([]byte, 1024)
-	begun := time.Now()
-	for range clients {
-		group.Go(func() error {
-			for time.Since(begun) < d && ctx.Err() == nil {
-				if _, err := s.Once(ctx, fmt.Sprint(count.Add(1)), value); err != nil {
-					return err
-				}
-			}
-			return nil
+	<-server.Server.ReadyNotify()
+	return &etcd{dir, server, v3client.New(server.Server)}, nil
+}
+
+func (e *etcd) close() {
+	_ = e.client.Close()
+	e.server.Close()
+	_ = os.RemoveAll(e.dir)
+}
+
+// puts is a load of nothing but small writes.
+func (e *etcd) puts(clients int) load {
+	value := strings.Repeat("x", 512)
+	return func(ctx context.Context, d time.Duration) (rates, error) {
+		return measure(ctx, clients, d, func(ctx context.Context, i int) (caller, func(), error) {
+			return func() error {
+				_, err := e.client.Put(ctx, fmt.Sprint(i), value)
+				return err
+			}, func() {}, nil
 		})
 	}
-	err = group.Wait()
-	return float64(count.Load()) / time.Since(begun).Seconds(), err
 }
 
 // memory measures what users cost: in memory, and in time to add and to read again.
@@ -113,32 +122,41 @@ func memory(ctx context.Context, o options, program string, t *table) error {
 		return err
 	}
 	defer func() { s.discard() }()
-	empty := s.resident()
-	t.add("memory after start, RSS", mebibytes(empty), "", "", "")
+	t.add("memory after the first start", s.memory().String(), "", "", "")
 	begun := time.Now()
 	if err := s.addUsers(ctx, o.users); err != nil {
 		return err
 	}
 	added := time.Since(begun)
+	t.add(fmt.Sprintf("%d users added by LDAP, 16 connections", o.users), fmt.Sprintf("%.0f/s, %.1f s", float64(o.users)/added.Seconds(), added.Seconds()), "", "", "")
+	t.add("memory then", s.memory().String(), "", "", "")
+	// What a restart holds without the users is what it is compared with.
 	if err := s.stop(); err != nil {
 		return err
 	}
-	if s, err = startServer(ctx, program, s.data, ""); err != nil {
-		return err
-	}
-	full := s.resident()
-	t.add(fmt.Sprintf("memory with %d users, RSS after a restart", o.users), mebibytes(full), fmt.Sprintf("%.1f KiB a user", float64(full-empty)/float64(o.users)/1024), "", "")
-	t.add(fmt.Sprintf("users added by LDAP, 16 connections: %d", o.users), fmt.Sprintf("%.0f/s", float64(o.users)/added.Seconds()), "", "", "")
-	t.add(fmt.Sprintf("from exec to ready with %d users", o.users), milliseconds(s.ready), "", "", "")
-	r, err := s.rate(ctx, 8, o.duration, s.searcher)
+	again, err := startServer(ctx, program, s.data, "")
 	if err != nil {
 		return err
 	}
-	t.add(fmt.Sprintf("LDAP searches/s by sAMAccountName, 8 clients, %d users", o.users), fmt.Sprintf("%.0f (p50 %s, p99 %s)", r.perSecond, r.p50, r.p99), "", "", "")
+	s = again
+	t.add(fmt.Sprintf("from exec to ready with %d users", o.users), milliseconds(s.ready), "", "", "")
+	full := s.memory()
+	empty, err := newServer(ctx, program)
+	if err != nil {
+		return err
+	}
+	none := empty.memory()
+	empty.discard()
+	t.add("memory then", full.String(), "", fmt.Sprintf("%.1f KiB a user (PSS), %.1f of them on the heap and the stacks", perUser(full.pss-none.pss, o.users), perUser(full.anonymous-none.anonymous, o.users)), "")
+	r, err := byTurns(ctx, o.duration, s.load(8, s.searcher))
+	if err != nil {
+		return err
+	}
+	t.add(fmt.Sprintf("LDAP searches/s by sAMAccountName, 8 clients, %d users", o.users), r[0].String(), "", "", "")
 	return nil
 }
 
-func mebibytes(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }
+func perUser(bytes int64, users int) float64 { return float64(bytes) / float64(users) / 1024 }
 
 func (s *server) addUsers(ctx context.Context, users int) error {
 	var next atomic.Int64
@@ -177,22 +195,22 @@ func sum(body []byte) string {
 }
 
 // verify measures one signature check without the rest.
-func verify(t *table) {
+func verify(_ context.Context, _ options, _ string, t *table) error {
 	now := time.Now()
 	body, err := json.Marshal(map[string]string{"DirectoryId": directoryID, "UserName": "user0", "NewPassword": password(0)})
 	if err != nil {
-		return
+		return err
 	}
 	keys := identity.NewKeys("aws", "123456789012", identity.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey})
 	verifier := sigv4.New(sigv4.Options{Service: func(*http.Request) string { return "ds" }, Lookup: keys.Lookup, Now: func() time.Time { return now }})
 	request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1/", io.NopCloser(strings.NewReader("")))
 	if err != nil {
-		return
+		return err
 	}
 	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	request.Header.Set("X-Amz-Target", "DirectoryService_20150416.ResetUserPassword")
 	if err := v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, request, sum(body), "ds", "us-east-1", now); err != nil {
-		return
+		return err
 	}
 	result := testing.Benchmark(func(b *testing.B) {
 		for b.Loop() {
@@ -202,4 +220,5 @@ func verify(t *table) {
 		}
 	})
 	t.add("one signature verified", fmt.Sprintf("%d ns", result.NsPerOp()), fmt.Sprintf("%d allocations", result.AllocsPerOp()), "", "")
+	return nil
 }

@@ -25,47 +25,88 @@ type caller func() error
 
 // rates is what a load came to.
 type rates struct {
-	perSecond float64
-	p50, p99  string
+	times   []time.Duration // one of each call
+	elapsed time.Duration
 }
 
-// rate lets clients call as fast as they can for a while, each at least once.
-func (s *server) rate(ctx context.Context, clients int, d time.Duration, connect func(ctx context.Context, i int) (caller, func(), error)) (rates, error) {
+func (r rates) perSecond() float64 { return float64(len(r.times)) / r.elapsed.Seconds() }
+
+func (r rates) String() string {
+	slices.Sort(r.times)
+	return fmt.Sprintf("%.0f (p50 %s, p99 %s)", r.perSecond(), milliseconds(r.times[len(r.times)/2]), milliseconds(r.times[len(r.times)*99/100]))
+}
+
+// load is something that can be done for a while.
+type load func(ctx context.Context, d time.Duration) (rates, error)
+
+// slice is how long a load runs before it is another one's turn.
+const slice = 500 * time.Millisecond
+
+// byTurns runs each load for d in all, in turns, so that a change of the machine's speed meets all of them.
+func byTurns(ctx context.Context, d time.Duration, loads ...load) ([]rates, error) {
+	all := make([]rates, len(loads))
+	for range max(1, d/slice) {
+		for i, run := range loads {
+			r, err := run(ctx, min(d, slice))
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				return nil, err
+			}
+			all[i].times = append(all[i].times, r.times...)
+			all[i].elapsed += r.elapsed
+		}
+	}
+	return all, nil
+}
+
+// connector makes the caller of client number i, and what ends it.
+type connector func(ctx context.Context, i int) (call caller, hangUp func(), err error)
+
+func (s *server) load(clients int, connect connector) load {
+	return func(ctx context.Context, d time.Duration) (rates, error) { return measure(ctx, clients, d, connect) }
+}
+
+// measure lets clients call as fast as they can for a while, each at least once. Connecting them does not count.
+func measure(ctx context.Context, clients int, d time.Duration, connect connector) (rates, error) {
+	calls := make([]caller, clients)
+	for i := range calls {
+		call, hangUp, err := connect(ctx, i)
+		if err != nil {
+			return rates{}, err
+		}
+		defer hangUp()
+		calls[i] = call
+	}
 	var mu sync.Mutex
-	var all []time.Duration
+	var all rates
 	var failure error
 	var group sync.WaitGroup
 	begun := time.Now()
-	for i := range clients {
+	for _, call := range calls {
 		group.Go(func() {
-			call, hangUp, err := connect(ctx, i)
-			if err == nil {
-				defer hangUp()
-			}
 			var own []time.Duration
-			for err == nil {
-				at := time.Now()
+			var err error
+			for at := time.Now(); ; {
 				err = call()
-				own = append(own, time.Since(at))
-				if time.Since(begun) >= d || ctx.Err() != nil {
+				now := time.Now()
+				own = append(own, now.Sub(at))
+				if at = now; err != nil || now.Sub(begun) >= d || ctx.Err() != nil {
 					break
 				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			all = append(all, own...)
+			all.times = append(all.times, own...)
 			if err != nil {
 				failure = err
 			}
 		})
 	}
 	group.Wait()
-	elapsed := time.Since(begun)
-	if failure != nil {
-		return rates{}, failure
-	}
-	slices.Sort(all)
-	return rates{float64(len(all)) / elapsed.Seconds(), milliseconds(all[len(all)/2]), milliseconds(all[len(all)*99/100])}, nil
+	all.elapsed = time.Since(begun)
+	return all, failure
 }
 
 // wire is a kept connection that sends requests as they are on the wire and reads no more of the answers than it must.

@@ -112,51 +112,107 @@ func (s *server) cpu() time.Duration {
 	return time.Duration(user+system) * time.Second / clockTick
 }
 
-// resident is the memory that the server holds, in bytes.
-func (s *server) resident() int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
-	if err != nil {
+// ownCPU is the CPU time that this process has used: the load generator's.
+func ownCPU() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, _ := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
-			return kib << 10
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// footprint is what memory a process holds, in bytes. Its file pages are the program itself and etcd's database, which the
+// system may take back at any time.
+type footprint struct{ rss, pss, anonymous int64 }
+
+func (f footprint) String() string {
+	return fmt.Sprintf("%s RSS, %s PSS, %s without pages of files", mebibytes(f.rss), mebibytes(f.pss), mebibytes(f.anonymous))
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }
+
+func (s *server) memory() (f footprint) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", s.process.Process.Pid))
+	if err != nil {
+		return f
+	}
+	for _, field := range []struct {
+		name  string
+		value *int64
+	}{{"Rss:", &f.rss}, {"Pss:", &f.pss}, {"Anonymous:", &f.anonymous}} {
+		for line := range strings.Lines(string(text)) {
+			if value, ok := strings.CutPrefix(line, field.name); ok {
+				kib, _ := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
+				*field.value = kib << 10
+			}
 		}
 	}
-	return 0
+	return f
 }
 
 // startUp measures how long it takes from exec to a ready server, and to a user who is reset.
 func startUp(ctx context.Context, _ options, program string, t *table) error {
-	first, err := newServer(ctx, program)
-	if err != nil {
-		return err
-	}
-	data := first.data
-	defer os.RemoveAll(data)
-	if err := first.stop(); err != nil {
-		return err
-	}
-	var ready, reset []time.Duration
-	for range 7 {
-		begun := time.Now()
+	const times = 9
+	var empty, seeded, seededReset, again, againReset []time.Duration
+	for range times {
+		data, err := os.MkdirTemp(filepath.Dir(program), "data-")
+		if err != nil {
+			return err
+		}
 		s, err := startServer(ctx, program, data, "")
 		if err != nil {
 			return err
 		}
-		if _, err := s.rate(ctx, 1, 0, s.resetter); err != nil {
-			return errors.Join(err, s.stop())
+		s.discard()
+		empty = append(empty, s.ready)
+
+		s, err = newServer(ctx, program)
+		if err != nil {
+			return err
 		}
-		ready, reset = append(ready, s.ready), append(reset, time.Since(begun))
+		reset, err := s.firstReset(ctx)
+		if err != nil {
+			s.discard()
+			return err
+		}
+		seeded, seededReset = append(seeded, s.ready), append(seededReset, reset)
 		if err := s.stop(); err != nil {
 			return err
 		}
+		if s, err = startServer(ctx, program, s.data, ""); err != nil {
+			return err
+		}
+		reset, err = s.firstReset(ctx)
+		s.discard()
+		if err != nil {
+			return err
+		}
+		again, againReset = append(again, s.ready), append(againReset, reset)
 	}
-	t.add("from exec to ready: first start, with a seed of a directory and 64 users", milliseconds(first.ready), "", "", "")
-	t.add("from exec to ready: again on the same data, median of 7", milliseconds(median(ready)), "", "", "≤ 200 ms")
-	t.add("from exec to the first reset acknowledged, median of 7", milliseconds(median(reset)), "", "", "")
+	for _, row := range []struct {
+		what  string
+		times []time.Duration
+		goal  bool
+	}{
+		{"from exec to ready, no data yet", empty, true},
+		{fmt.Sprintf("from exec to ready, no data yet, with a seed of a directory and %d users", benchUsers), seeded, false},
+		{"from exec to the first reset acknowledged, with that seed", seededReset, false},
+		{"from exec to ready, the same data again", again, true},
+		{"from exec to the first reset acknowledged, the same data again", againReset, false},
+	} {
+		mark, m := "", median(row.times)
+		if row.goal {
+			mark = goal("≤ 200 ms", m <= 200*time.Millisecond)
+		}
+		t.add(row.what, fmt.Sprintf("%s (median of %d)", milliseconds(m), times), "", "", mark)
+	}
 	return nil
+}
+
+// firstReset resets a user, and answers with how long that took from the server's exec on.
+func (s *server) firstReset(ctx context.Context) (time.Duration, error) {
+	r, err := measure(ctx, 1, 0, s.resetter)
+	return s.ready + r.elapsed, err
 }
 
 func median(d []time.Duration) time.Duration {
