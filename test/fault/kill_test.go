@@ -106,7 +106,7 @@ func TestKillStart(t *testing.T) {
 		ready := 0
 		for range 4 {
 			s, lines := launch(t, data, seed)
-			time.Sleep(randomly(longestLife))
+			time.Sleep(randomly(longestLife / 2))
 			s.kill()
 			one := make([]byte, 1)
 			if n, _ := lines.Read(one); n > 0 {
