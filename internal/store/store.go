@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -41,6 +40,9 @@ const (
 	maxRequestBytes = 8 << 20
 	quotaBytes      = 8 << 30
 	keptRevisions   = "10000"
+
+	// Once etcd has read its files, a single member is ready as soon as it has elected itself.
+	startTimeout = time.Minute
 )
 
 // Options says where the records are.
@@ -82,21 +84,28 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	config.QuotaBackendBytes = quotaBytes
 	config.MaxTxnOps = maxTxnOps
 	config.MaxRequestBytes = maxRequestBytes
-	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
+	first, err := beginFirst(options.Dir)
+	if err != nil {
 		return nil, err
 	}
 	server, err := embed.StartEtcd(config)
 	if err != nil {
 		return nil, fmt.Errorf("start the store in %s: %w", filepath.Clean(options.Dir), err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	select {
 	case <-server.Server.ReadyNotify():
-	case err := <-server.Err():
+		if first {
+			err = endFirst(options.Dir)
+		}
+	case err = <-server.Err():
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
 		server.Close()
 		return nil, fmt.Errorf("start the store in %s: %w", filepath.Clean(options.Dir), err)
-	case <-ctx.Done():
-		server.Close()
-		return nil, fmt.Errorf("start the store in %s: %w", filepath.Clean(options.Dir), ctx.Err())
 	}
 	return &Store{client: v3client.New(server.Server), server: server, logger: options.Logger}, nil
 }
