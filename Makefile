@@ -48,8 +48,8 @@ fuzz: ## Fuzz every target for FUZZTIME (10m) each
 	@.ci/fuzz $(FUZZTIME)
 
 .PHONY: fuzz-smoke
-fuzz-smoke: ## Fuzz every target for 10 seconds each
-	@.ci/fuzz 10s
+fuzz-smoke: ## Fuzz every target for 10,000 runs each
+	@.ci/fuzz 10000x
 
 .PHONY: generate
 generate: ## Make again what is made from the API models
