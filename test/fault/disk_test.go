@@ -1,7 +1,6 @@
 package fault
 
 import (
-	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,15 +16,17 @@ import (
 // smallDisk is a file system of its own. Of its 320 MiB etcd takes 128 when it starts, and of the rest it leaves 96 free.
 func smallDisk(t *testing.T) string {
 	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("mounting a file system of a chosen size takes root")
+		}
+		t.Skip("mounting a file system of a chosen size takes root")
+	}
 	disk := filepath.Join(t.TempDir(), "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=320m")
-	if errors.Is(err, os.ErrPermission) {
-		t.Skip("mounting a file system of a chosen size takes root and CAP_SYS_ADMIN")
-	}
-	if err != nil {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=320m"); err != nil {
 		t.Fatalf("mount: %v", err)
 	}
 	t.Cleanup(func() {
