@@ -29,11 +29,11 @@ run: build ## Serve examples/corp.yaml until ^C, keeping nothing, for any access
 
 .PHONY: test
 test: prepare ## Install what the tests need, and run them all
-	$(GO) test -count=1 ./...
+	$(GO) test -count=1 -timeout 40m ./...
 
 .PHONY: race
-race: ## Run the packages' tests under the race detector
-	$(GO) test -race -count=1 ./internal/... ./cmd/...
+race: prepare ## Run the packages' tests under the race detector
+	$(GO) test -race -count=1 -timeout 40m ./internal/... ./cmd/...
 
 .PHONY: prepare
 prepare: ## Install the clients that the tests use (Debian; needs root or sudo)

@@ -25,36 +25,52 @@ const anything = "*"
 // not here is not allowed. From the bottom up: what knows nothing of the rest; the directory; the AWS side; what puts
 // both together.
 var layers = map[string]string{
-	"internal/certificate": "",
+	"internal/certificate": "durable",
+	"internal/chaos":       "",
+	"internal/durable":     "",
+	"internal/event":       "",
+	"internal/radius":      "",
 	"internal/fault":       "",
-	"internal/identity":    "",
-	"internal/store":       "",
+	"internal/ldif":        "",
+	"internal/keytab":      "",
+	"internal/forwarder":   "",
+	"internal/gssapi":      "",
+	"internal/nameserver":  "forwarder",
+	"internal/identity":    "durable store",
+	"internal/store":       "durable",
 	"internal/strict":      "",
 
-	"internal/directory":               "",
-	"internal/directory/embedded":      "directory store",
-	"internal/directory/directorytest": "directory",
-	"internal/ldapserver":              "directory",
-	"internal/lifecycle":               "directory directory/embedded store",
+	"internal/directory":                   "ldif",
+	"internal/directory/embedded":          "directory durable store",
+	"internal/directory/client":            "directory",
+	"internal/directory/directorytest":     "certificate directory directory/samba",
+	"internal/directory/directorytest/gen": "directory/directorytest",
+	"internal/directory/remote":            "directory directory/client",
+	"internal/directory/samba":             "directory directory/client durable forwarder keytab",
+	"internal/ldapserver":                  "directory gssapi",
+	"internal/kdc":                         "directory directory/embedded",
+	"internal/lifecycle":                   "directory directory/client directory/embedded directory/remote directory/samba event forwarder keytab radius store",
 
-	"internal/audit":     "identity",
+	"internal/audit":     "durable identity",
 	"internal/authz":     "fault identity",
 	"internal/operation": "fault identity",
 	"internal/sigv4":     "fault identity",
 	"internal/wire":      "fault",
 	"internal/wire/gen":  "",
-	"internal/gateway":   "wire fault operation sigv4 authz identity audit",
-	"internal/ds/gen":    "ds operation wire",
-	"internal/ds":        "wire fault operation directory lifecycle store identity",
+	"internal/gateway":   "chaos wire fault operation sigv4 authz identity audit",
+	"internal/ds/gen":    "admin ds dsdata operation wire",
+	"internal/admin":     "authz chaos wire fault operation directory directory/remote ds lifecycle store identity keytab",
+	"internal/ds":        "wire fault operation directory event lifecycle store identity",
+	"internal/dsdata":    "wire fault operation directory ds lifecycle store",
 
-	"internal/config": "strict",
-	"internal/seed":   "wire directory store lifecycle strict",
+	"internal/config": "event strict",
+	"internal/seed":   "wire directory directory/remote store lifecycle strict",
 	"internal/app":    anything,
-	"cmd/latchkey":    "app config seed",
+	"cmd/latchkey":    "app authz config seed admin ds dsdata identity ldif sigv4 wire durable",
 }
 
 // free are the roots of programs and tests that may import anything.
-var free = []string{"test/"}
+var free = []string{"test/", "latchkeytest"}
 
 // forbidden are package names that say nothing.
 var forbidden = []string{"common", "helper", "helpers", "lib", "misc", "mock", "mocks", "model", "models", "pkg", "shared", "type", "types", "util", "utils"}

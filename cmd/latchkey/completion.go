@@ -49,7 +49,7 @@ func collect(node *kong.Node, path string, words map[string][]string) {
 	}
 	for _, argument := range node.Positional {
 		if argument.Enum != "" {
-			words[path] = append(words[path], strings.Split(argument.Enum, ",")...)
+			words[path] = append(words[path], strings.Split(strings.TrimSuffix(argument.Enum, ","), ",")...)
 		}
 	}
 	words[path] = append(words[path], "--help")

@@ -18,7 +18,15 @@ import (
 // commandLine is what kong makes flags, environment variables, help and completion of.
 type commandLine struct {
 	Serve      serveCommand      `cmd:"" help:"Run the server: the AWS API, LDAP and LDAPS."`
+	Directory  directoryCommand  `cmd:"" help:"Look after the directories of a running server."`
+	User       userCommand       `cmd:"" help:"Look after a directory's users."`
+	Group      groupCommand      `cmd:"" help:"Look after a directory's groups."`
+	AccessKey  accessKeyCommand  `cmd:"" help:"Look after the access keys of a running server."`
+	Policy     policyCommand     `cmd:"" help:"Look after IAM policies."`
+	Krb5Conf   krb5ConfCommand   `cmd:"" name:"krb5-conf" help:"Print the krb5.conf of a directory."`
+	Keytab     keytabCommand     `cmd:"" help:"Write the keytab of a service's or a computer's account."`
 	Seed       seedCommand       `cmd:"" help:"Look after seed files."`
+	Dev        devCommand        `cmd:"" help:"Make a server with --dev fail, or begin anew."`
 	Completion completionCommand `cmd:"" help:"Print a shell's completion script."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
@@ -29,6 +37,9 @@ Examples:
 
   latchkey serve --dev --seed examples/corp.yaml
   latchkey serve --data /var/lib/latchkey --config /etc/latchkey.yaml
+  latchkey directory list
+  latchkey user create jane --given-name Jane --surname Doe --generate
+  latchkey user import users.csv
   latchkey seed check examples/corp.yaml
   source <(latchkey completion bash)`
 
@@ -39,11 +50,26 @@ const (
 
 func main() {
 	forbidCores()
-	os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// streams is where a command writes.
-type streams struct{ out, err io.Writer }
+// where is the help for what was typed.
+func where(err error) string {
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
+		if command := wrong.Context.Selected(); command != nil && len(command.Children) > 0 {
+			return command.FullPath() + " --help lists the commands"
+		} else if command != nil {
+			return command.FullPath() + " --help tells what it takes"
+		}
+	}
+	return "latchkey --help lists the commands, and latchkey COMMAND --help its flags"
+}
+
+// streams is where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
 
 func run(args []string, s streams) int {
 	parser, err := kong.New(&commandLine{}, kong.Name("latchkey"), kong.Description(description), kong.Writers(s.out, s.err),
@@ -56,7 +82,7 @@ func run(args []string, s streams) int {
 	if err != nil {
 		complain(s.err, err)
 		if _, ok := errors.AsType[*config.Problem](err); !ok {
-			hint(s.err, "latchkey --help lists the commands, and latchkey COMMAND --help its flags")
+			hint(s.err, where(err))
 		}
 		return exitUsage
 	}
@@ -72,7 +98,10 @@ func complain(w io.Writer, err error) {
 	for _, each := range apart(err) {
 		fmt.Fprintf(w, "latchkey: error: %v\n", each)
 		problem, ok := errors.AsType[*config.Problem](each)
+		told, hinted := errors.AsType[*advised](each)
 		switch {
+		case hinted:
+			hint(w, told.hint)
 		case ok && problem.Hint != "":
 			hint(w, problem.Hint)
 		case errors.Is(each, app.ErrMasterKey):

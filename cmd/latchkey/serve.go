@@ -9,7 +9,6 @@ import (
 
 	"github.com/lmittmann/tint"
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"latchkey/internal/app"
 	"latchkey/internal/config"
@@ -48,8 +47,7 @@ func (c *serveCommand) Run(s streams) error {
 }
 
 func newLogger(c *config.Config, s streams) *slog.Logger {
-	file, ok := s.err.(*os.File)
-	terminal := ok && term.IsTerminal(int(file.Fd()))
+	terminal := isTerminal(s.err)
 	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
 		return slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: c.Level()}))
 	}

@@ -5,6 +5,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,20 +15,34 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"latchkey/internal/admin"
 	"latchkey/internal/audit"
 	"latchkey/internal/certificate"
+	"latchkey/internal/chaos"
 	"latchkey/internal/config"
+	"latchkey/internal/directory"
 	"latchkey/internal/directory/embedded"
+	"latchkey/internal/directory/remote"
+	"latchkey/internal/directory/samba"
 	"latchkey/internal/ds"
+	"latchkey/internal/dsdata"
+	"latchkey/internal/event"
 	"latchkey/internal/gateway"
 	"latchkey/internal/identity"
+	"latchkey/internal/kdc"
 	"latchkey/internal/ldapserver"
 	"latchkey/internal/lifecycle"
+	"latchkey/internal/nameserver"
+	"latchkey/internal/operation"
 	"latchkey/internal/seed"
 	"latchkey/internal/sigv4"
 	"latchkey/internal/store"
+	"latchkey/internal/wire"
 )
 
 const (
@@ -47,10 +62,16 @@ type App struct {
 	// closers run in the opposite order of their making.
 	closers []func() error
 
+	ca        string // path of the certificate that LDAP's is signed by
 	worker    *lifecycle.Worker
 	api       *http.Server
 	ldap      *ldapserver.Server
-	listeners struct{ api, ldap, ldaps net.Listener }
+	dns       *nameserver.Server // nil without
+	kdc       *kdc.Server
+	listeners struct {
+		api, ldap, ldaps, dns, kdc, kpasswd                 net.Listener
+		ldapPackets, dnsPackets, kdcPackets, kpasswdPackets net.PacketConn
+	}
 }
 
 // New builds a server from a valid configuration. When it returns, every directory is served and the seed is applied,
@@ -87,10 +108,6 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	if err != nil {
 		return nil, err
 	}
-	keys, err := a.accessKeys(dir)
-	if err != nil {
-		return nil, err
-	}
 
 	records, err := store.Open(ctx, store.Options{Dir: filepath.Join(dir, "store"), Endpoints: cfg.StoreEndpoints, TLS: cfg.StoreTLS(), Logger: logger})
 	if err != nil {
@@ -99,6 +116,15 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	a.closeLater(records.Close)
 
 	if err := checkMasterKey(ctx, records, keyring); err != nil {
+		return nil, err
+	}
+
+	issuer, err := a.buildIssuer(ctx, records, keyring)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := a.accessKeys(dir, issuer)
+	if err != nil {
 		return nil, err
 	}
 
@@ -114,20 +140,56 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		return nil, err
 	}
 	a.closeLater(func() error { engine.Close(); return nil })
-	if a.worker, err = lifecycle.Start(ctx, records, engine, keyring, logger, time.Now); err != nil {
+	topics := event.Topics(targets(a.config.EventTopic))
+	logs := event.Open(targets(a.config.LogGroup), logger)
+	a.closeLater(func() error { logs.Close(); return nil })
+	var directories atomic.Pointer[store.Directories]
+	engine.Authorities = func(id string) (*x509.CertPool, bool) { return authorities(directories.Load(), id) }
+	engine.Kerberos = a.listeners.kdc != nil
+	engine.Observer = func(id string) func(directory.SecurityEvent) { return observer(logs, directories.Load(), id) }
+	node, err := nodeName(dir)
+	if err != nil {
+		return nil, err
+	}
+	queue := lifecycle.NewQueue()
+	controllers, err := a.buildSamba(dir, node, queue, engine.Observer)
+	if err != nil {
+		return nil, err
+	}
+	connectors, err := a.buildConnectors(dir, queue, engine, keyring)
+	if err != nil {
+		return nil, err
+	}
+	a.worker, err = lifecycle.Start(ctx, records, lifecycle.Options{
+		Engines: lifecycle.Engines{
+			lifecycle.Embedded: lifecycle.NewEmbedded(engine), lifecycle.Samba: controllers, lifecycle.Remote: lifecycle.NewRemote(a.buildRemote(queue)), lifecycle.Connector: connectors,
+		},
+		Sealer: keyring, Queue: queue, Topics: topics, Node: node, Logger: logger, Now: time.Now,
+	})
+	if err != nil {
 		return nil, err
 	}
 	a.closeLater(func() error { a.worker.Stop(); return nil })
+	directories.Store(a.worker.Directories())
 
 	if plan != nil {
-		if err := seed.Apply(ctx, plan, a.worker, engine, cfg.AccountID); err != nil {
+		if err := seed.Apply(ctx, plan, a.worker, cfg.AccountID, cfg.Engine); err != nil {
 			return nil, err
 		}
+	}
+	if cfg.Dev {
+		if err := a.worker.Baseline(ctx); err != nil {
+			return nil, err
+		}
+		delays := cfg.Delays()
+		a.worker.Delay(lifecycle.Delays{Create: delays["create"], Delete: delays["delete"], Restore: delays["restore"], Snapshot: delays["snapshot"]})
 	}
 	if err := a.buildLDAP(dir, engine); err != nil {
 		return nil, err
 	}
-	return a, a.buildAPI(keys, trail, engine, keyring)
+	a.buildDNS(engine)
+	a.kdc = kdc.New(kdc.Options{Engine: engine, Logger: a.logger})
+	return a, a.buildAPI(keys, issuer, trail, keyring, records, logs, topics)
 }
 
 // ErrMasterKey says that the store was sealed with another key than the data directory's.
@@ -167,26 +229,6 @@ func (a *App) close() error {
 	return errors.Join(errs...)
 }
 
-func (a *App) listen() error {
-	for _, each := range []struct {
-		name, address string
-		listener      *net.Listener
-	}{
-		{"listen", a.config.Listen, &a.listeners.api},
-		{"ldap-listen", a.config.LDAPListen, &a.listeners.ldap},
-		{"ldaps-listen", a.config.LDAPSListen, &a.listeners.ldaps},
-	} {
-		listener, err := net.Listen("tcp", each.address)
-		if err != nil {
-			return fmt.Errorf("--%s: %w", each.name, err)
-		}
-		*each.listener = listener
-		// Whoever serves it has closed it by then: this is for a start that fails.
-		a.closeLater(func() error { _ = listener.Close(); return nil })
-	}
-	return nil
-}
-
 // dataDirectory is where everything is kept: the configured one, locked, or with --dev one that goes when we go.
 func (a *App) dataDirectory() (string, error) {
 	if a.config.Dev {
@@ -212,19 +254,19 @@ func (a *App) dataDirectory() (string, error) {
 	return dir, nil
 }
 
-func (a *App) accessKeys(dir string) (*identity.Keys, error) {
+func (a *App) accessKeys(dir string, issuer *identity.Issuer) (*identity.Keys, error) {
 	if a.config.Dev {
-		return identity.NewAnyKeys(partition, a.config.AccountID), nil
+		return identity.NewAnyKeys(partition, a.config.AccountID, issuer), nil
 	}
 	root, err := identity.LoadRoot(dir, os.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	return identity.NewKeys(partition, a.config.AccountID, root), nil
+	return identity.NewKeys(partition, a.config.AccountID, root, issuer), nil
 }
 
-func (a *App) buildLDAP(dir string, engine *embedded.Engine) error {
-	hosts := []string{}
+// ldapHosts is the names and addresses that clients know the LDAP server by.
+func (a *App) ldapHosts() (hosts []string) {
 	if hostname, err := os.Hostname(); err == nil {
 		hosts = append(hosts, hostname)
 	}
@@ -233,25 +275,145 @@ func (a *App) buildLDAP(dir string, engine *embedded.Engine) error {
 			hosts = append(hosts, host)
 		}
 	}
-	own, _, err := certificate.Load(dir, hosts, time.Now)
+	return hosts
+}
+
+func (a *App) buildLDAP(dir string, engine *embedded.Engine) error {
+	own, ca, err := certificate.Load(dir, a.ldapHosts(), time.Now)
 	if err != nil {
 		return err
 	}
-	a.ldap, err = ldapserver.New(ldapserver.Options{Backend: ldapBackend{engine}, TLS: certificate.Config(own), Logger: a.logger})
+	a.ca = ca
+	settings := certificate.Config(own)
+	// Who signed a client's certificate depends on the directory, and is looked at when the client binds with it.
+	settings.ClientAuth = tls.RequestClientCert
+	a.ldap, err = ldapserver.New(ldapserver.Options{Backend: ldapBackend{engine}, TLS: settings, Logger: a.logger})
 	return err
 }
 
-func (a *App) buildAPI(keys *identity.Keys, trail *audit.Log, engine *embedded.Engine, keyring *embedded.Keyring) error {
+func (a *App) buildRemote(queue *lifecycle.Queue) *remote.Engine {
+	engine := remote.New(remote.Options{Logger: a.logger, Now: time.Now, Changed: queue.HealthChanged})
+	a.closeLater(func() error { engine.Close(); return nil })
+	return engine
+}
+
+// buildConnectors makes the engine behind AD Connectors. It trusts this server's own authority, for the domains that it runs.
+func (a *App) buildConnectors(dir string, queue *lifecycle.Queue, own *embedded.Engine, keyring *embedded.Keyring) (lifecycle.Engine, error) {
+	_, ca, err := certificate.Load(dir, a.ldapHosts(), time.Now)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(ca)
+	if err != nil {
+		return nil, err
+	}
+	trust := []string{string(text)}
+	if path := a.config.ConnectCAFile; path != "" {
+		if text, err = os.ReadFile(path); err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+			err = fmt.Errorf("%s holds no certificate (PEM)", path)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--connect-ca-file: %w", err)
+		}
+		trust = append(trust, string(text))
+	}
+	return lifecycle.NewConnector(lifecycle.ConnectorOptions{Remote: a.buildRemote(queue), Embedded: own, Sealer: keyring, Now: time.Now, Trust: trust}), nil
+}
+
+// targets is the options NAME=TARGET as a table. Validate has refused what it can't read.
+func targets(options []string) map[string]event.Target {
+	all := map[string]event.Target{}
+	for _, text := range options {
+		if name, target, err := event.Parse(text); err == nil {
+			all[name] = target
+		}
+	}
+	return all
+}
+
+// observer is who writes the security events of a directory; nil where nobody has subscribed to them.
+func observer(logs *event.Logs, directories *store.Directories, id string) func(directory.SecurityEvent) {
+	if directories == nil {
+		return nil
+	}
+	record, err := directories.Find(id)
+	if err != nil || record.LogSubscription == nil {
+		return nil
+	}
+	return func(e directory.SecurityEvent) { logs.Put(record.LogSubscription.Group, e) }
+}
+
+// authorities is who may sign the certificates that users of a directory log in with, where they may.
+func authorities(directories *store.Directories, id string) (roots *x509.CertPool, only bool) {
+	if directories == nil {
+		return nil, false
+	}
+	record, err := directories.Find(id)
+	if err != nil || len(record.ClientAuth) == 0 {
+		return nil, false
+	}
+	roots = x509.NewCertPool()
+	for _, c := range record.Certificates {
+		if c.Type == ds.CertificateTypeClientCertAuth {
+			roots.AppendCertsFromPEM([]byte(c.PEM))
+		}
+	}
+	_, only = record.ClientAuth[ds.ClientAuthenticationTypeSmartCard]
+	return roots, only
+}
+
+// buildSamba makes the engine that runs Samba's domain controllers. It runs none before the worker asks for it.
+func (a *App) buildSamba(dir, node string, queue *lifecycle.Queue, observer func(id string) func(directory.SecurityEvent)) (lifecycle.Engine, error) {
+	// Samba's own configuration names every file by its whole path.
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	engine := samba.New(samba.Options{
+		Dir: filepath.Join(dir, "samba"), Logger: a.logger, Now: time.Now, Changed: queue.HealthChanged, Observer: observer,
+		Certificate: func(folder string, hosts []string) (cert, key, ca string, err error) {
+			return certificate.Issue(dir, folder, hosts, time.Now)
+		},
+	})
+	a.closeLater(func() error { engine.Close(); return nil })
+	addresses, err := sambaAddresses(a.config.SambaAddress, node)
+	if err != nil {
+		return nil, err
+	}
+	count := a.config.SambaControllers
+	if count == 0 {
+		count = defaultControllers
+	}
+	return lifecycle.NewSamba(engine, addresses, count), nil
+}
+
+func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audit.Log, keyring *embedded.Keyring, records *store.Store, logs *event.Logs, topics event.Topics) error {
 	service := &ds.Service{
-		Directories: a.worker.Directories(), Lifecycle: a.worker, Engine: engine, Tokens: keyring, Unlock: a.config.UnlockOnReset, Now: time.Now,
+		Directories: a.worker.Directories(), Lifecycle: a.worker, Tokens: keyring, Claim: records.Once, Logs: logs, Topics: topics, Logger: a.logger, Unlock: a.config.UnlockOnReset,
+		Engine: a.config.Engine, DNS: a.dnsAddresses(),
 	}
 	table, err := service.Table()
 	if err != nil {
 		return err
 	}
+	var faults *chaos.Faults
+	if a.config.Dev {
+		faults = &chaos.Faults{}
+	}
+	own, err := (&admin.Service{Directories: a.worker.Directories(), Lifecycle: a.worker, AccessKeys: issuer, Faults: faults, Kerberos: a.kerberos()}).Table()
+	if err != nil {
+		return err
+	}
+	data, err := (&dsdata.Service{
+		Directories: a.worker.Directories(), Lifecycle: a.worker, Requests: records.Requests(time.Now), Tokens: keyring, Logger: a.logger,
+	}).Table()
+	if err != nil {
+		return err
+	}
 	handler := &gateway.Gateway{
-		Table: table, Audit: trail, Account: a.config.AccountID, Logger: a.logger, Now: time.Now,
-		Verifier: sigv4.New(sigv4.Options{Service: func(*http.Request) string { return "ds" }, Lookup: keys.Lookup, Now: time.Now}),
+		Tables: map[*wire.Service]operation.Table{wire.DS: table, wire.DSData: data, wire.Latchkey: own}, Audit: trail, Faults: faults, Account: a.config.AccountID, Logger: a.logger, Now: time.Now,
+		Grants: (&grants{issuer: issuer}).of, Tags: a.tagsOf,
+		Verifier: sigv4.New(sigv4.Options{Service: func(r *http.Request) string { return wire.Of(r).Signing }, Lookup: keys.Lookup, Now: time.Now}),
 	}
 	a.api = &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -270,13 +432,14 @@ func (a *App) buildAPI(keys *identity.Keys, trail *audit.Log, engine *embedded.E
 // Run lets clients in, writes the ready line, and returns when ctx ends and everything has stopped, or when a listener
 // fails.
 func (a *App) Run(ctx context.Context) error {
-	failed := make(chan error, 3)
+	failed := make(chan error, 7)
+	var serving sync.WaitGroup
 	serve := func(name string, run func() error) {
-		go func() {
+		serving.Go(func() {
 			if err := run(); err != nil && !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("%s: %w", name, err)
 			}
-		}()
+		})
 	}
 	serve("API", func() error {
 		if a.api.TLSConfig != nil {
@@ -285,9 +448,22 @@ func (a *App) Run(ctx context.Context) error {
 		return a.api.Serve(a.listeners.api)
 	})
 	serve("LDAP", func() error { return a.ldap.Serve(a.listeners.ldap, false) })
+	serve("LDAP over UDP", func() error { return a.ldap.ServePackets(a.listeners.ldapPackets) })
 	serve("LDAPS", func() error { return a.ldap.Serve(a.listeners.ldaps, true) })
+	naming, unname := context.WithCancel(ctx)
+	if a.dns != nil {
+		serve("DNS", func() error { return a.dns.Serve(naming) })
+	}
+	if l := a.listeners.kdc; l != nil {
+		serve("Kerberos", func() error { return a.kdc.ServeKDC(l, a.listeners.kdcPackets) })
+	}
+	if l := a.listeners.kpasswd; l != nil {
+		serve("kpasswd", func() error { return a.kdc.ServePasswords(l, a.listeners.kpasswdPackets) })
+	}
 
 	err := a.announce()
+	// Reading the directories leaves as much garbage as they take. Nobody waits while it goes.
+	serving.Go(debug.FreeOSMemory)
 	if err == nil {
 		select {
 		case err = <-failed:
@@ -298,7 +474,10 @@ func (a *App) Run(ctx context.Context) error {
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	// First those who ask for work, then those who do it, then the store they do it on.
-	return errors.Join(err, a.api.Shutdown(draining), a.ldap.Shutdown(draining), a.close())
+	unname()
+	err = errors.Join(err, a.api.Shutdown(draining), a.ldap.Shutdown(draining), a.kdc.Shutdown(draining))
+	serving.Wait()
+	return errors.Join(err, a.close())
 }
 
 // announce writes the one line on standard output that tells where the server is.
@@ -307,15 +486,25 @@ func (a *App) announce() error {
 	if a.config.TLSCert != "" {
 		scheme = "https"
 	}
+	address := func(l net.Listener) string {
+		if l == nil {
+			return ""
+		}
+		return l.Addr().String()
+	}
 	line, err := json.Marshal(struct {
-		Event string `json:"event"`
-		API   string `json:"api"`
-		LDAP  string `json:"ldap"`
-		LDAPS string `json:"ldaps"`
-		PID   int    `json:"pid"`
+		Event   string `json:"event"`
+		API     string `json:"api"`
+		LDAP    string `json:"ldap"`
+		LDAPS   string `json:"ldaps"`
+		DNS     string `json:"dns,omitempty"`
+		KDC     string `json:"kdc,omitempty"`
+		Kpasswd string `json:"kpasswd,omitempty"`
+		CA      string `json:"ca"`
+		PID     int    `json:"pid"`
 	}{
 		"ready", scheme + "://" + a.listeners.api.Addr().String(), "ldap://" + a.listeners.ldap.Addr().String(),
-		"ldaps://" + a.listeners.ldaps.Addr().String(), os.Getpid(),
+		"ldaps://" + a.listeners.ldaps.Addr().String(), address(a.listeners.dns), address(a.listeners.kdc), address(a.listeners.kpasswd), a.ca, os.Getpid(),
 	})
 	if err != nil {
 		return err

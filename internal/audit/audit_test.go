@@ -117,7 +117,7 @@ func TestWriteAndRead(t *testing.T) {
 	if err := l.Outcome(ctx, call("r1", true)); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); len(events(t, dir)) < 2; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(events(t, dir)) < 2; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the event of a read did not come to be written")
 		}

@@ -64,7 +64,7 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 	full.Store(false)
-	for deadline := time.Now().Add(10 * time.Second); l.Intent(ctx, call("after", false)) != nil; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); l.Intent(ctx, call("after", false)) != nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no recovery after the disk has room again")
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"latchkey/internal/durable"
 )
 
 const (
@@ -167,7 +169,7 @@ func (f *files) tidy() (failed error) {
 		}
 		old := f.intent
 		f.intent, f.intentSize, f.oldest = fresh, text, f.size
-		return errors.Join(syncDir(f.dir), old.Close())
+		return errors.Join(durable.Sync(f.dir), old.Close())
 	}
 	if err := f.intent.Truncate(0); err != nil {
 		f.logger.Warn("the list of audit intents could not be emptied", "file", f.intent.Name(), "err", err)
@@ -209,12 +211,4 @@ func (f *files) close() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func syncDir(dir string) error {
-	handle, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(handle.Sync(), handle.Close())
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"latchkey/internal/durable"
 )
 
 // recover makes the two files whole after whatever end the last process came to. It may itself be stopped at any point and
@@ -27,7 +29,7 @@ func (f *files) recover() error {
 	if err := f.intent.Truncate(0); err != nil {
 		return err
 	}
-	return errors.Join(f.log.Sync(), f.intent.Sync(), syncDir(f.dir))
+	return errors.Join(f.log.Sync(), f.intent.Sync(), durable.Sync(f.dir))
 }
 
 // cutTornLine removes what follows the last line break of audit.log, and sets size.

@@ -3,6 +3,7 @@
 package certificate
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -38,16 +39,58 @@ const (
 // clients may trust it, so it is not replaced in silence.
 func Load(dir string, hosts []string, now func() time.Time) (certificate *tls.Certificate, caPath string, err error) {
 	folder := filepath.Join(dir, "tls")
+	return issue(folder, folder, append([]string{"localhost", "127.0.0.1", "::1"}, hosts...), now())
+}
+
+// Issue makes a certificate for another server of the hosts, which are names or addresses, in a folder of its own:
+// server.pem, server.key and the authority's ca.pem. The authority is Load's for dir, and both are made and renewed as Load
+// does it.
+func Issue(dir, folder string, hosts []string, now func() time.Time) (cert, key, ca string, err error) {
+	_, caPath, err := issue(filepath.Join(dir, "tls"), folder, hosts, now())
+	if err != nil {
+		return "", "", "", err
+	}
+	text, err := os.ReadFile(caPath)
+	if err != nil {
+		return "", "", "", err
+	}
+	ca = filepath.Join(folder, "ca.pem")
+	if there, err := os.ReadFile(ca); err != nil || !bytes.Equal(there, text) {
+		if err := os.WriteFile(ca, text, 0o644); err != nil { //nolint:gosec // it is public
+			return "", "", "", err
+		}
+	}
+	return filepath.Join(folder, "server.pem"), filepath.Join(folder, "server.key"), ca, nil
+}
+
+func issue(home, folder string, hosts []string, at time.Time) (certificate *tls.Certificate, caPath string, err error) {
+	authority, caPath, err := loadAuthority(home, at)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, "", fmt.Errorf("certificates: %w", err)
+	}
+	certPath, serverKeyPath := filepath.Join(folder, "server.pem"), filepath.Join(folder, "server.key")
+	template := serverTemplate(hosts, at, authority.Leaf.NotAfter)
+	// A pair that does not load was cut short while it was written, or is not there yet.
+	certificate, err = pair(certPath, serverKeyPath)
+	if err != nil || !serves(certificate.Leaf, template, authority.Leaf, at) {
+		if certificate, err = create(certPath, serverKeyPath, template, authority); err != nil {
+			return nil, "", fmt.Errorf("server certificate: %w", err)
+		}
+	}
+	return certificate, caPath, nil
+}
+
+func loadAuthority(folder string, at time.Time) (authority *tls.Certificate, caPath string, err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, "", fmt.Errorf("certificates: %w", err)
 	}
 	caPath = filepath.Join(folder, "ca.pem")
 	keyPath := filepath.Join(folder, "ca.key")
-	at := now()
-
 	_, err = os.Stat(caPath)
 	missing := errors.Is(err, fs.ErrNotExist)
-	var authority *tls.Certificate
 	if !missing {
 		if authority, err = pair(caPath, keyPath); err != nil {
 			return nil, "", fmt.Errorf("certificate authority in %s: %w (hint: restore both files, or remove both for a new authority)", folder, err)
@@ -59,17 +102,7 @@ func Load(dir string, hosts []string, now func() time.Time) (certificate *tls.Ce
 			return nil, "", fmt.Errorf("certificate authority: %w", err)
 		}
 	}
-
-	certPath, serverKeyPath := filepath.Join(folder, "server.pem"), filepath.Join(folder, "server.key")
-	template := serverTemplate(hosts, at, authority.Leaf.NotAfter)
-	// A pair that does not load was cut short while it was written, or is not there yet.
-	certificate, err = pair(certPath, serverKeyPath)
-	if err != nil || !serves(certificate.Leaf, template, authority.Leaf, at) {
-		if certificate, err = create(certPath, serverKeyPath, template, authority); err != nil {
-			return nil, "", fmt.Errorf("server certificate: %w", err)
-		}
-	}
-	return certificate, caPath, nil
+	return authority, caPath, nil
 }
 
 // Config is the TLS configuration of a server with the certificate: TLS 1.2 (RFC 5246) at least.
@@ -118,7 +151,7 @@ func authorityTemplate(at time.Time) *x509.Certificate {
 
 func serverTemplate(hosts []string, at, authorityEnd time.Time) *x509.Certificate {
 	template := &x509.Certificate{
-		Subject:               pkix.Name{Organization: []string{"Latchkey"}, CommonName: "localhost"},
+		Subject:               pkix.Name{Organization: []string{"Latchkey"}, CommonName: hosts[0]},
 		NotBefore:             at.Add(-clockSkew),
 		NotAfter:              at.Add(serverLife - clockSkew - time.Second),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
@@ -129,7 +162,7 @@ func serverTemplate(hosts []string, at, authorityEnd time.Time) *x509.Certificat
 		template.NotAfter = authorityEnd
 	}
 	// The order of the configuration says nothing.
-	names := append([]string{"localhost", "127.0.0.1", "::1"}, hosts...)
+	names := slices.Clone(hosts)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		name = strings.Trim(strings.TrimSpace(name), "[]")

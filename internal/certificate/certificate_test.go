@@ -158,3 +158,57 @@ func TestLoadAfterAnAccident(t *testing.T) {
 		}
 	})
 }
+
+// Another server's certificate has the same authority, and its own hosts alone.
+func TestIssue(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(t.TempDir(), "dc1", "tls")
+	issue := func(hosts ...string) *tls.Certificate {
+		t.Helper()
+		certPath, keyPath, caPath, err := Issue(dir, folder, hosts, clock(start()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		certificate, err := pair(certPath, keyPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{caPath, filepath.Join(dir, "tls", "ca.pem")} {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			roots := x509.NewCertPool()
+			roots.AppendCertsFromPEM(text)
+			for _, host := range hosts {
+				if _, err := certificate.Leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: roots, CurrentTime: start()}); err != nil {
+					t.Errorf("%s by %s: %v", host, path, err)
+				}
+			}
+		}
+		return certificate
+	}
+	first := issue("dc1.corp.example.com", "127.1.1.1")
+	if err := first.Leaf.VerifyHostname("localhost"); err == nil {
+		t.Error("it is for localhost too")
+	}
+	if again := issue("dc1.corp.example.com", "127.1.1.1"); !again.Leaf.Equal(first.Leaf) {
+		t.Error("made anew without a reason")
+	}
+	if other := issue("dc1.corp.example.com", "127.1.1.2"); other.Leaf.Equal(first.Leaf) {
+		t.Error("not made anew for another host")
+	}
+	own := load(t, dir, nil, start())
+	if err := first.Leaf.CheckSignatureFrom(mustParse(t, own.Certificate[1])); err != nil {
+		t.Errorf("another authority: %v", err)
+	}
+}
+
+func mustParse(t *testing.T, der []byte) *x509.Certificate {
+	t.Helper()
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate
+}

@@ -6,7 +6,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"net"
 	"os"
+	"strings"
+	"time"
 )
 
 // DefaultData is where a server keeps its state unless told otherwise, relative to the working directory.
@@ -16,8 +19,14 @@ const DefaultData = "./latchkey-data"
 // once Validate has said so. It holds no secret: the root key's come from the environment alone.
 type Config struct {
 	Listen      string `name:"listen" env:"LATCHKEY_LISTEN" default:"127.0.0.1:4389" group:"Addresses" help:"Address of the AWS API. Port 0 takes a free one; the ready line tells which."`
-	LDAPListen  string `name:"ldap-listen" env:"LATCHKEY_LDAP_LISTEN" default:"127.0.0.1:10389" group:"Addresses" help:"Address for LDAP with StartTLS."`
+	LDAPListen  string `name:"ldap-listen" env:"LATCHKEY_LDAP_LISTEN" default:"127.0.0.1:10389" group:"Addresses" help:"Address for LDAP with StartTLS; over UDP it tells who looks for a domain where it is."`
 	LDAPSListen string `name:"ldaps-listen" env:"LATCHKEY_LDAPS_LISTEN" default:"127.0.0.1:10636" group:"Addresses" help:"Address for LDAP over TLS."`
+	DNSListen   string `name:"dns-listen" env:"LATCHKEY_DNS_LISTEN" default:"127.0.0.1:10053" group:"Addresses" help:"Address for the DNS of embedded directories, over UDP and TCP; empty for none."`
+	DNSForward  string `name:"dns-forward" env:"LATCHKEY_DNS_FORWARD" placeholder:"IP:PORT" group:"Addresses" help:"DNS server that is asked for all other names, for clients of loopback and private networks. Without one they are refused."`
+
+	KDCListen     string `name:"kdc-listen" env:"LATCHKEY_KDC_LISTEN" default:"127.0.0.1:10088" group:"Addresses" help:"Address for Kerberos, over UDP and TCP; empty turns it off."`
+	KpasswdListen string `name:"kpasswd-listen" env:"LATCHKEY_KPASSWD_LISTEN" default:"127.0.0.1:10464" group:"Addresses" help:"Address for changing passwords by Kerberos, over UDP and TCP; empty turns it off."`
+	FreePorts     bool   `name:"free-ports" env:"LATCHKEY_FREE_PORTS" group:"Addresses" help:"Take a free port at each of these addresses, whatever port it names, so that servers do not get in each other's way; the ready line tells which."`
 
 	TLSCert      string `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" group:"API over TLS" help:"Certificate chain (PEM) for the AWS API."`
 	TLSKey       string `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" group:"API over TLS" help:"Private key (PEM) of --tls-cert."`
@@ -27,10 +36,21 @@ type Config struct {
 	Seed string `name:"seed" env:"LATCHKEY_SEED" placeholder:"FILE" group:"State" help:"YAML file of directories, groups and users to have; seeding twice changes nothing."`
 	Dev  bool   `name:"dev" env:"LATCHKEY_DEV" group:"State" help:"Keep everything in a temporary directory that goes with the server, and accept any access key. On loopback only."`
 
+	DevDelay []string `name:"dev-delay" env:"LATCHKEY_DEV_DELAY" placeholder:"WHAT=TIME" sep:"none" group:"State" help:"With --dev, how long create, delete, restore or snapshot takes, such as create=5s; repeatable. Without it they take no longer than they must."`
+
 	StoreEndpoints []string `name:"store-endpoint" env:"LATCHKEY_STORE_ENDPOINT" placeholder:"URL" group:"Store" help:"Member of an etcd cluster, such as https://etcd1:2379; repeatable. Without one, etcd runs inside this process."`
 	StoreCA        string   `name:"store-ca" env:"LATCHKEY_STORE_CA" placeholder:"FILE" group:"Store" help:"CA certificates (PEM) that the cluster's are signed by; the system's otherwise."`
 	StoreCert      string   `name:"store-cert" env:"LATCHKEY_STORE_CERT" placeholder:"FILE" group:"Store" help:"Client certificate (PEM) for the cluster."`
 	StoreKey       string   `name:"store-key" env:"LATCHKEY_STORE_KEY" placeholder:"FILE" group:"Store" help:"Private key (PEM) of --store-cert."`
+
+	Engine           string   `name:"engine" env:"LATCHKEY_ENGINE" default:"embedded" group:"Engines" help:"What holds the directories that the API makes: embedded, or samba for real domain controllers that this server runs."`
+	SambaAddress     []string `name:"samba-address" env:"LATCHKEY_SAMBA_ADDRESS" placeholder:"IP" group:"Engines" help:"Address that a Samba domain controller may use; repeatable. One below 127 is added to the loopback interface when it is missing. Without any, addresses below 127 are chosen."`
+	SambaControllers int      `name:"samba-controllers" env:"LATCHKEY_SAMBA_CONTROLLERS" default:"2" group:"Engines" help:"How many domain controllers a new directory on Samba gets."`
+
+	ConnectCAFile string `name:"connect-ca-file" env:"LATCHKEY_CONNECT_CA_FILE" placeholder:"FILE" group:"Engines" help:"CA certificates (PEM) that AD Connectors trust besides the system's and this server's own."`
+
+	LogGroup   []string `name:"log-group" env:"LATCHKEY_LOG_GROUP" placeholder:"NAME=TARGET" sep:"none" group:"Events" help:"Where the security events go that a log subscription sends to the log group NAME: an absolute path, or an http or https URL that takes JSON lines; repeatable."`
+	EventTopic []string `name:"event-topic" env:"LATCHKEY_EVENT_TOPIC" placeholder:"NAME=URL" sep:"none" group:"Events" help:"Webhook that is told of directories' stages where the event topic NAME is registered; repeatable."`
 
 	AccountID     string `name:"account-id" env:"LATCHKEY_ACCOUNT_ID" default:"123456789012" group:"Behaviour" help:"AWS account number that directories belong to: 12 digits."`
 	UnlockOnReset bool   `name:"unlock-on-reset" env:"LATCHKEY_UNLOCK_ON_RESET" default:"true" negatable:"" group:"Behaviour" help:"Whether ResetUserPassword unlocks an account that is locked out."`
@@ -71,6 +91,14 @@ func (c *Config) StoreTLS() *tls.Config {
 	return settings
 }
 
+// At is where a listener listens whose address is configured: there, or with FreePorts at a free port beside.
+func (c *Config) At(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil && c.FreePorts {
+		return net.JoinHostPort(host, "0")
+	}
+	return address
+}
+
 // Problem is one thing that is wrong with a configuration.
 type Problem struct {
 	// Text says what and where.
@@ -80,3 +108,15 @@ type Problem struct {
 }
 
 func (p *Problem) Error() string { return p.Text }
+
+// Delays is DevDelay by what takes so long. Validate has refused what this can't read.
+func (c *Config) Delays() map[string]time.Duration {
+	delays := map[string]time.Duration{}
+	for _, text := range c.DevDelay {
+		what, length, _ := strings.Cut(text, "=")
+		if d, err := time.ParseDuration(length); err == nil {
+			delays[what] = d
+		}
+	}
+	return delays
+}

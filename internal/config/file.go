@@ -131,6 +131,12 @@ func decode(node *yaml.Node, want reflect.Type) (any, error) {
 			return nil, fmt.Errorf("want true or false, not %s", strict.Describe(node))
 		}
 		return b, nil
+	case reflect.Int:
+		var n int
+		if node.Kind != yaml.ScalarNode || node.Tag != "!!int" || node.Decode(&n) != nil {
+			return nil, fmt.Errorf("want a whole number, not %s", strict.Describe(node))
+		}
+		return n, nil
 	case reflect.Slice:
 		if node.Kind != yaml.SequenceNode {
 			return nil, fmt.Errorf("want a list, not %s", strict.Describe(node))

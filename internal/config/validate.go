@@ -11,7 +11,12 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
+
+	"latchkey/internal/event"
 )
 
 // Validate reports everything that is wrong with the file and with the values, joined; every part is a *Problem. It
@@ -24,6 +29,8 @@ func (c *Config) Validate() error {
 	v.dev(c)
 	v.files(c)
 	v.store(c)
+	v.engines(c)
+	v.events(c)
 	if !accountID.MatchString(c.AccountID) {
 		v.add("", "--account-id: %q is not an AWS account number: 12 digits", c.AccountID)
 	}
@@ -39,6 +46,28 @@ func (c *Config) Validate() error {
 	return errors.Join(v.problems...)
 }
 
+func (v *validation) events(c *Config) {
+	for _, option := range []struct {
+		flag  string
+		texts []string
+		web   bool
+	}{{"--log-group", c.LogGroup, false}, {"--event-topic", c.EventTopic, true}} {
+		seen := map[string]bool{}
+		for _, text := range option.texts {
+			name, target, err := event.Parse(text)
+			switch {
+			case err != nil:
+				v.add("", "%s: %v", option.flag, err)
+			case option.web && target.URL() == nil:
+				v.add("", "%s: the target of %s is not an http or https URL", option.flag, name)
+			case seen[name]:
+				v.add("", "%s: %s is given twice", option.flag, name)
+			}
+			seen[name] = true
+		}
+	}
+}
+
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
 type validation struct{ problems []error }
@@ -50,7 +79,13 @@ func (v *validation) add(hint, format string, args ...any) {
 type listener struct{ flag, address string }
 
 func (c *Config) listeners() []listener {
-	return []listener{{"--listen", c.Listen}, {"--ldap-listen", c.LDAPListen}, {"--ldaps-listen", c.LDAPSListen}}
+	all := []listener{{"--listen", c.Listen}, {"--ldap-listen", c.LDAPListen}, {"--ldaps-listen", c.LDAPSListen}}
+	for _, optional := range []listener{{"--dns-listen", c.DNSListen}, {"--kdc-listen", c.KDCListen}, {"--kpasswd-listen", c.KpasswdListen}} {
+		if optional.address != "" {
+			all = append(all, optional)
+		}
+	}
+	return all
 }
 
 func (v *validation) listeners(c *Config) {
@@ -60,10 +95,18 @@ func (v *validation) listeners(c *Config) {
 			v.add("an address is HOST:PORT, such as 127.0.0.1:4389", "%s: %q: %v", l.flag, l.address, err)
 			continue
 		}
-		if other, ok := taken[l.address]; ok && !freePort(l.address) {
+		if other, ok := taken[l.address]; ok && !freePort(c.At(l.address)) {
 			v.add("", "%s: %s is the address of %s as well", l.flag, l.address, other)
 		}
 		taken[l.address] = l.flag
+	}
+	if c.DNSForward == "" {
+		return
+	}
+	if address, err := netip.ParseAddrPort(c.DNSForward); err != nil || address.Port() == 0 {
+		v.add("such as 192.0.2.53:53", "--dns-forward: %q is not an address with a port", c.DNSForward)
+	} else if c.DNSForward == c.DNSListen {
+		v.add("", "--dns-forward: %s is the address of --dns-listen", c.DNSForward)
 	}
 }
 
@@ -108,7 +151,17 @@ func (v *validation) api(c *Config) {
 }
 
 func (v *validation) dev(c *Config) {
+	for _, text := range c.DevDelay {
+		what, length, _ := strings.Cut(text, "=")
+		d, err := time.ParseDuration(length)
+		if !slices.Contains([]string{"create", "delete", "restore", "snapshot"}, what) || err != nil || d < 0 || d > time.Hour {
+			v.add("such as create=5s", "--dev-delay: %q is not create, delete, restore or snapshot with a time of at most an hour", text)
+		}
+	}
 	if !c.Dev {
+		if len(c.DevDelay) > 0 {
+			v.add("", "--dev-delay is for --dev")
+		}
 		return
 	}
 	for _, l := range c.listeners() {
@@ -193,6 +246,31 @@ func (v *validation) store(c *Config) {
 	}
 	if !secure && (c.StoreCA != "" || c.StoreCert != "") {
 		v.add("", "--store-ca, --store-cert: no --store-endpoint begins with https://")
+	}
+}
+
+// maxControllers is AWS's limit for a directory (API reference, UpdateNumberOfDomainControllers).
+const maxControllers = 20
+
+func (v *validation) engines(c *Config) {
+	switch c.Engine {
+	case "", "embedded", "samba":
+	default:
+		v.add("a domain that somebody else runs is attached: latchkey directory attach", "--engine: %q is neither embedded nor samba", c.Engine)
+	}
+	seen := map[netip.Addr]bool{}
+	for _, text := range c.SambaAddress {
+		address, err := netip.ParseAddr(text)
+		switch {
+		case err != nil || !address.Is4() || address.IsUnspecified() || address.IsMulticast():
+			v.add("", "--samba-address: %q is not an IPv4 address of a host", text)
+		case seen[address]:
+			v.add("", "--samba-address: %s is given twice", text)
+		}
+		seen[address] = true
+	}
+	if c.SambaControllers < 0 || c.SambaControllers > maxControllers {
+		v.add("", "--samba-controllers: %d is not a number from 1 to %d", c.SambaControllers, maxControllers)
 	}
 }
 

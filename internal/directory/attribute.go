@@ -19,6 +19,12 @@ const (
 	ServerTrust          UserAccountControl = 0x2000
 	DontExpirePassword   UserAccountControl = 0x10000
 	SmartcardRequired    UserAccountControl = 0x40000
+	TrustedForDelegation UserAccountControl = 0x80000
+	NotDelegated         UserAccountControl = 0x100000
+	DontRequirePreauth   UserAccountControl = 0x400000
+	NoAuthDataRequired   UserAccountControl = 0x2000000
+	LockedOut            UserAccountControl = 0x0010
+	PasswordExpired      UserAccountControl = 0x800000
 	otherThanNormalUsers                    = InterdomainTrust | WorkstationTrust | ServerTrust
 )
 

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -12,6 +13,16 @@ var (
 	ErrOutcomeUnknown = errors.New("it is not known whether the directory made the change")
 	// ErrUnavailable says that the directory can't be asked now.
 	ErrUnavailable = errors.New("the directory can't be reached")
+	// ErrLate is ErrUnavailable: the directory takes longer than it may.
+	ErrLate = fmt.Errorf("%w in time", ErrUnavailable)
+	// ErrBusy is ErrUnavailable: the directory has too much to do.
+	ErrBusy = fmt.Errorf("%w: it has too much to do", ErrUnavailable)
+	// ErrForbidden says that the account which Latchkey works with may not do this.
+	ErrForbidden = errors.New("the service account lacks a right")
+	// ErrInsecure says that the directory takes this over TLS only.
+	ErrInsecure = errors.New("the directory demands TLS")
+	// ErrUnsupported says that the directory does not know a control that the change needs.
+	ErrUnsupported = errors.New("the directory does not support a control that this needs")
 )
 
 // Kind is a directory's type, in AWS's words.
@@ -55,6 +66,14 @@ func (d Domain) UsersDN() string {
 		return "OU=Users," + d.CustomerDN()
 	}
 	return "CN=Users," + d.BaseDN()
+}
+
+// ComputersDN is where new computers go.
+func (d Domain) ComputersDN() string {
+	if d.Kind == MicrosoftAD {
+		return "OU=Computers," + d.CustomerDN()
+	}
+	return "CN=Computers," + d.BaseDN()
 }
 
 // Administrator is the account name of the customer's administrator: the one whose password the create call sets.

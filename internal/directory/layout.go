@@ -4,12 +4,17 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 )
 
 // DelegatedAdministrators is the group whose members run the customer's part of a Managed Microsoft AD.
 const DelegatedAdministrators = "AWS Delegated Administrators"
+
+// PasswordPolicyAdministrators is the group whose members set what the password settings objects of a Managed Microsoft AD
+// demand, and of whom.
+const PasswordPolicyAdministrators = "AWS Delegated Fine Grained Password Policy Administrators"
 
 // delegatedGroups are those that AWS makes in a Managed Microsoft AD (AWS Administration Guide, "What gets created with
 // your AWS Managed Microsoft AD").
@@ -25,7 +30,7 @@ var delegatedGroups = []string{
 	"AWS Delegated Domain Name System Administrators",
 	"AWS Delegated Dynamic Host Configuration Protocol Administrators",
 	"AWS Delegated Enterprise Certificate Authority Administrators",
-	"AWS Delegated Fine Grained Password Policy Administrators",
+	PasswordPolicyAdministrators,
 	"AWS Delegated FSx Administrators",
 	"AWS Delegated Group Policy Administrators",
 	"AWS Delegated Kerberos Delegation Administrators",
@@ -66,6 +71,11 @@ func LayOut(ctx context.Context, conn Conn, domain Domain, password []byte) erro
 			return err
 		}
 	}
+	for i, dn := range customerSettings(domain) {
+		if err := Ensure(ctx, conn, dn, DefaultPasswordSettings().object(10*(i+1))); err != nil {
+			return err
+		}
+	}
 	admin := "CN=" + domain.Administrator() + ",OU=Users," + domain.CustomerDN()
 	attributes := map[string][]string{
 		"objectClass": {"user"}, "sAMAccountName": {domain.Administrator()}, "userPrincipalName": {domain.Administrator() + "@" + domain.Name},
@@ -80,27 +90,82 @@ func LayOut(ctx context.Context, conn Conn, domain Domain, password []byte) erro
 	return enableAdministrator(ctx, conn, admin, value)
 }
 
+// customerSettings are the five password settings objects of a Managed Microsoft AD, that of the lowest precedence first. They
+// hold for nobody until the customer says for whom (AWS Administration Guide, "Supported policy settings").
+func customerSettings(domain Domain) (dns []string) {
+	for i := range 5 {
+		dns = append(dns, fmt.Sprintf("CN=CustomerPSO-%02d,CN=Password Settings Container,CN=System,%s", i+1, domain.BaseDN()))
+	}
+	return dns
+}
+
+// object is the settings as a password settings object has them (MS-ADTS section 3.1.1.3.2).
+func (s PasswordSettings) object(precedence int) map[string][]string {
+	maxAge := Interval(s.MaxAge)
+	if s.MaxAge == 0 {
+		maxAge = strconv.FormatInt(-Never-1, 10)
+	}
+	return map[string][]string{
+		"objectClass": {"msDS-PasswordSettings"}, "msDS-PasswordSettingsPrecedence": {strconv.Itoa(precedence)}, "msDS-PasswordReversibleEncryptionEnabled": {"FALSE"},
+		"msDS-PasswordHistoryLength": {strconv.Itoa(s.History)}, "msDS-PasswordComplexityEnabled": {strings.ToUpper(strconv.FormatBool(s.Complexity))},
+		"msDS-MinimumPasswordLength": {strconv.Itoa(s.MinLength)}, "msDS-MinimumPasswordAge": {Interval(s.MinAge)}, "msDS-MaximumPasswordAge": {maxAge},
+		"msDS-LockoutThreshold": {strconv.Itoa(s.LockoutThreshold)}, "msDS-LockoutObservationWindow": {Interval(s.ObservationWindow)}, "msDS-LockoutDuration": {Interval(s.LockoutDuration)},
+	}
+}
+
+// Delegate lets the administrators that the customer of a Managed Microsoft AD appoints do what they are for, by access control
+// lists: everything in the customer's OU, who is in the delegated groups, what the password settings objects demand but for
+// their precedence. It does nothing for a Simple AD.
+func Delegate(ctx context.Context, conn Conn, domain Domain) error {
+	if domain.Kind != MicrosoftAD {
+		return nil
+	}
+	group, err := read(ctx, conn, delegatedDN(domain, DelegatedAdministrators), "objectSid")
+	if err != nil {
+		return err
+	}
+	administrators := SID(group.GetRawAttributeValue("objectSid"))
+	err = Grant(ctx, conn, domain.CustomerDN(), ACE{Type: Allow, Flags: ContainerInherit, Mask: FullControl, SID: administrators})
+	if err != nil {
+		return err
+	}
+	err = Grant(ctx, conn, "OU=AWS Delegated Groups,"+domain.BaseDN(), ACE{
+		Type: AllowObject, Flags: ContainerInherit | InheritOnly, Mask: WriteProperty, Object: attributeMember, Class: ClassGroup, SID: administrators,
+	})
+	if err != nil {
+		return err
+	}
+	if group, err = read(ctx, conn, delegatedDN(domain, PasswordPolicyAdministrators), "objectSid"); err != nil {
+		return err
+	}
+	sid := SID(group.GetRawAttributeValue("objectSid"))
+	for _, dn := range customerSettings(domain) {
+		err := Grant(ctx, conn, dn,
+			ACE{Type: DenyObject, Mask: WriteProperty, Object: attributePrecedence, SID: sid},
+			ACE{Type: Allow, Mask: GenericRead | WriteProperty, SID: sid})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func delegatedDN(domain Domain, group string) string {
 	return "CN=" + group + ",OU=AWS Delegated Groups," + domain.BaseDN()
 }
 
-// enableAdministrator sets the first password. It does nothing to an account that is enabled: that one has its password.
+// enableAdministrator sets the first password, again if it was set before: nobody else had it to change it.
 func enableAdministrator(ctx context.Context, conn Conn, dn string, value []byte) error {
 	entry, err := read(ctx, conn, dn, "userAccountControl")
 	if err != nil {
 		return err
 	}
-	control, err := strconv.ParseInt(entry.GetAttributeValue("userAccountControl"), 10, 64)
+	bits, err := strconv.ParseInt(entry.GetAttributeValue("userAccountControl"), 10, 64)
 	if err != nil {
 		return fmt.Errorf("%s: userAccountControl: %w", dn, err)
 	}
-	if UserAccountControl(uint32(control))&AccountDisable == 0 {
-		return nil
-	}
-	request := ldap.NewModifyRequest(dn, nil)
-	request.Replace("unicodePwd", []string{string(value)})
-	request.Replace("userAccountControl", []string{formatControl(UserAccountControl(uint32(control)) &^ (AccountDisable | PasswordNotRequired))})
-	return explain(conn.Modify(ctx, request))
+	control := UserAccountControl(uint32(bits))
+	return explain(conn.Modify(ctx, resetRequest(User{DN: dn, Control: control}, value, ResetOptions{})))
 }
 
 // Ensure adds an entry unless one of that name exists.

@@ -15,6 +15,9 @@ import (
 // the user falls under it.
 var ErrProtected = errors.New("the user is protected")
 
+// ErrConfined is ErrProtected by the operator's own bounds, ResetOptions.Bases.
+var ErrConfined = fmt.Errorf("%w: it is outside of what resets are confined to", ErrProtected)
+
 // Protect holds a user against AWS's two exceptions (API reference, ResetUserPassword): on Simple AD a member of Domain
 // Admins or Enterprise Admins, but for Administrator; on Managed Microsoft AD everybody outside the OU that is named
 // after the NetBIOS name.

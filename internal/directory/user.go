@@ -28,7 +28,8 @@ var userAttributes = []string{"distinguishedName", "sAMAccountName", "objectSid"
 // FindUser is the person whose sAMAccountName is name, whatever the case of its letters. Computers, trust accounts,
 // managed service accounts, krbtgt and groups are not persons: for them, too, the error wraps ErrNoSuchUser and says why.
 func FindUser(ctx context.Context, conn Conn, domain Domain, name string) (User, error) {
-	filter := "(&(objectCategory=person)(objectClass=user)(sAMAccountName=" + ldap.EscapeFilter(name) + "))"
+	// The name first: Samba looks at no further index once one condition leaves a single entry.
+	filter := "(&(sAMAccountName=" + ldap.EscapeFilter(name) + ")(objectCategory=person)(objectClass=user))"
 	result, err := search(ctx, conn, domain.BaseDN(), ldap.ScopeWholeSubtree, filter, userAttributes)
 	if err != nil {
 		return User{}, fmt.Errorf("search for %q: %w", name, err)
@@ -44,6 +45,26 @@ func FindUser(ctx context.Context, conn Conn, domain Domain, name string) (User,
 }
 
 func newUser(entry *ldap.Entry) (User, error) {
+	user, err := readUser(entry)
+	if err != nil {
+		return User{}, err
+	}
+	classes := entry.GetAttributeValues("objectClass")
+	switch {
+	case user.SID.RID() == RIDKrbtgt || entry.GetAttributeValue("msDS-SecondaryKrbTgtNumber") != "":
+		return User{}, fmt.Errorf("%w: %s is the key distribution center's own account", ErrNoSuchUser, user.Name)
+	case user.Control&otherThanNormalUsers != 0:
+		return User{}, fmt.Errorf("%w: %s is a computer's or a trust's account", ErrNoSuchUser, user.Name)
+	case slices.ContainsFunc(classes, func(class string) bool {
+		return strings.EqualFold(class, "computer") || strings.EqualFold(class, "msDS-ManagedServiceAccount") || strings.EqualFold(class, "msDS-GroupManagedServiceAccount")
+	}):
+		return User{}, fmt.Errorf("%w: %s is a computer or a managed service account", ErrNoSuchUser, user.Name)
+	}
+	return user, nil
+}
+
+// readUser is what an entry says of an account, whoever's it is.
+func readUser(entry *ldap.Entry) (User, error) {
 	control, err := strconv.ParseInt(entry.GetAttributeValue("userAccountControl"), 10, 64)
 	if err != nil {
 		return User{}, fmt.Errorf("%s: userAccountControl is not a number: %w", entry.DN, err)
@@ -56,18 +77,8 @@ func newUser(entry *ldap.Entry) (User, error) {
 		DN: entry.DN, Name: entry.GetAttributeValue("sAMAccountName"), SID: SID(entry.GetRawAttributeValue("objectSid")),
 		Control: UserAccountControl(uint32(control)), Primary: uint32(primary),
 	}
-	classes := entry.GetAttributeValues("objectClass")
-	switch {
-	case !user.SID.Valid():
+	if !user.SID.Valid() {
 		return User{}, fmt.Errorf("%s: objectSid is not a SID", entry.DN)
-	case user.SID.RID() == RIDKrbtgt || entry.GetAttributeValue("msDS-SecondaryKrbTgtNumber") != "":
-		return User{}, fmt.Errorf("%w: %s is the key distribution center's own account", ErrNoSuchUser, user.Name)
-	case user.Control&otherThanNormalUsers != 0:
-		return User{}, fmt.Errorf("%w: %s is a computer's or a trust's account", ErrNoSuchUser, user.Name)
-	case slices.ContainsFunc(classes, func(class string) bool {
-		return strings.EqualFold(class, "computer") || strings.EqualFold(class, "msDS-ManagedServiceAccount") || strings.EqualFold(class, "msDS-GroupManagedServiceAccount")
-	}):
-		return User{}, fmt.Errorf("%w: %s is a computer or a managed service account", ErrNoSuchUser, user.Name)
 	}
 	return user, nil
 }

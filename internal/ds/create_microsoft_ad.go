@@ -17,7 +17,7 @@ func (s *Service) createMicrosoftAD(ctx context.Context, call *operation.Call, i
 	}
 	id, err := s.create(ctx, call, newDirectory{
 		kind: directory.MicrosoftAD, name: *in.Name, shortName: in.ShortName, description: in.Description, vpc: in.VpcSettings, tags: in.Tags,
-		edition: edition, password: in.Password,
+		edition: edition, network: in.NetworkType, password: in.Password,
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package ds
 import (
 	"context"
 
+	"latchkey/internal/fault"
 	"latchkey/internal/lifecycle"
 	"latchkey/internal/operation"
 )
@@ -13,9 +14,12 @@ func (s *Service) deleteDirectory(ctx context.Context, call *operation.Call, in 
 	if err != nil {
 		return nil, err
 	}
+	if shares := s.Lifecycle.Shares(record.ID); len(shares) > 0 {
+		return nil, fault.Newf(fault.Client, "Cannot delete the directory because it is shared. Unshare it first: it is shared with account %s.", shares[0].Account)
+	}
 	if record.Stage != lifecycle.Deleting {
 		if err := s.Lifecycle.Delete(ctx, record); err != nil {
-			return nil, storeFault(record.ID, err)
+			return nil, StoreFault(record.ID, err)
 		}
 	}
 	return &DeleteDirectoryResult{DirectoryId: &record.ID}, nil

@@ -2,11 +2,11 @@ package ds
 
 import (
 	"context"
-	"encoding/base64"
 	"slices"
 
 	"latchkey/internal/directory"
 	"latchkey/internal/fault"
+	"latchkey/internal/lifecycle"
 	"latchkey/internal/operation"
 	"latchkey/internal/store"
 	"latchkey/internal/wire"
@@ -17,18 +17,17 @@ const pageSize = 100
 
 // describeDirectories lists the caller's directories of the Region, by their ids (API reference, DescribeDirectories).
 func (s *Service) describeDirectories(_ context.Context, call *operation.Call, in *DescribeDirectoriesRequest) (*DescribeDirectoriesResult, error) {
-	after, err := s.openToken(call, in.NextToken)
+	after, err := s.openToken(call, "DescribeDirectories", in.NextToken)
 	if err != nil {
 		return nil, err
 	}
-	limit := pageSize
-	if in.Limit != nil && *in.Limit > 0 {
-		limit = min(limit, int(*in.Limit))
-	}
+	limit := pageLimit(in.Limit, pageSize)
 	var records []store.Directory
 	switch {
 	case in.DirectoryIds == nil:
-		records = s.Directories.All(call.Account, call.Region, after, limit+1)
+		records = s.Directories.Where(func(record store.Directory) bool {
+			return record.Account == call.Account && inRegion(record, call.Region)
+		}, after, limit+1)
 	case len(in.DirectoryIds) == 0:
 		return nil, fault.New(fault.InvalidParameter, "DirectoryIds must not be empty.")
 	default:
@@ -39,10 +38,10 @@ func (s *Service) describeDirectories(_ context.Context, call *operation.Call, i
 	out := &DescribeDirectoriesResult{DirectoryDescriptions: make([]DirectoryDescription, 0, len(records))}
 	if len(records) > limit {
 		records = records[:limit]
-		out.NextToken = s.sealToken(call, records[limit-1].ID)
+		out.NextToken = s.sealToken(call, "DescribeDirectories", records[limit-1].ID)
 	}
 	for _, record := range records {
-		out.DirectoryDescriptions = append(out.DirectoryDescriptions, describe(record))
+		out.DirectoryDescriptions = append(out.DirectoryDescriptions, s.describe(call, record))
 	}
 	return out, nil
 }
@@ -63,51 +62,87 @@ func (s *Service) chosen(call *operation.Call, ids []string, after string, limit
 	return records, nil
 }
 
-// A token is the id of the page's last directory, sealed: it stays right while directories come and go, and holds for
-// the account and Region it was made for.
-func (s *Service) sealToken(call *operation.Call, last string) *string {
-	token := base64.RawURLEncoding.EncodeToString(s.Tokens.Seal([]byte(last), tokenOwner(call)))
-	return &token
+// describe is a record in AWS's form, as its account sees it.
+func (s *Service) describe(call *operation.Call, record store.Directory) DirectoryDescription {
+	d := s.describeAny(record)
+	if record.Share == nil {
+		s.showSecret(call, record, d.RadiusSettings)
+		return d
+	}
+	share := record.Share
+	d.ShareMethod, d.ShareStatus, d.RegionsInfo = &share.Method, shareStatus(record), nil
+	if share.Notes != "" {
+		d.ShareNotes = wire.NewSecret([]byte(share.Notes))
+	}
+	d.OwnerDirectoryDescription = &OwnerDirectoryDescription{AccountId: &share.OwnerAccount, DirectoryId: &share.OwnerDirectory}
+	if owner, err := s.Lifecycle.Owner(record); err == nil {
+		of := s.describeAny(owner)
+		d.Stage, d.StageReason, d.StageLastUpdatedDateTime = of.Stage, of.StageReason, of.StageLastUpdatedDateTime
+		if record.Stage == lifecycle.Deleting {
+			d.Stage = &record.Stage
+		}
+		d.DnsIpAddrs, d.OsVersion, d.NetworkType, d.DesiredNumberOfDomainControllers = of.DnsIpAddrs, of.OsVersion, of.NetworkType, of.DesiredNumberOfDomainControllers
+		d.OwnerDirectoryDescription.DnsIpAddrs, d.OwnerDirectoryDescription.VpcSettings = of.DnsIpAddrs, of.VpcSettings
+		d.OwnerDirectoryDescription.NetworkType = of.NetworkType
+		d.OwnerDirectoryDescription.RadiusSettings, d.OwnerDirectoryDescription.RadiusStatus = of.RadiusSettings, of.RadiusStatus
+	}
+	return d
 }
 
-func (s *Service) openToken(call *operation.Call, token *string) (string, error) {
-	if token == nil {
-		return "", nil
+// describeAny is a record in AWS's form, with the DNS of this server where that has the directory's names.
+func (s *Service) describeAny(record store.Directory) DirectoryDescription {
+	d := describe(record)
+	if lifecycle.EngineName(record) == lifecycle.Embedded && record.Share == nil {
+		d.DnsIpAddrs = s.DNS
 	}
-	invalid := fault.New(fault.InvalidNextToken, "Invalid value passed for the NextToken parameter")
-	sealed, err := base64.RawURLEncoding.DecodeString(*token)
-	if err != nil {
-		return "", invalid.Because(err)
-	}
-	last, err := s.Tokens.Open(sealed, tokenOwner(call))
-	if err != nil {
-		return "", invalid.Because(err)
-	}
-	return string(last), nil
-}
-
-func tokenOwner(call *operation.Call) string {
-	return "DescribeDirectories/" + call.Account + "/" + call.Region
+	return d
 }
 
 // describe is a record in AWS's form. What only exists on AWS is left out, or shown as the caller gave it.
 func describe(record store.Directory) DirectoryDescription {
-	accessURL := record.ID + ".awsapps.com"
-	controllers, sso := int32(0), false
+	alias := orElse(record.Alias, record.ID)
+	accessURL := alias + ".awsapps.com"
+	controllers, network := int32(0), networkType(record)
 	d := DirectoryDescription{
 		DirectoryId: &record.ID, Name: &record.Name, ShortName: &record.ShortName, Type: &record.Type, Stage: &record.Stage,
-		Alias: &record.ID, AccessUrl: &accessURL, SsoEnabled: &sso, DesiredNumberOfDomainControllers: &controllers,
+		Alias: &alias, AccessUrl: &accessURL, SsoEnabled: &record.SSO, NetworkType: &network, DesiredNumberOfDomainControllers: &controllers,
 		LaunchTime: wire.At(record.LaunchTime), StageLastUpdatedDateTime: wire.At(record.StageTime),
 		Size: optional(record.Size), Edition: optional(record.Edition), Description: optional(record.Description), StageReason: optional(record.StageReason),
 	}
+	for _, c := range record.Controllers {
+		if c.Stage != lifecycle.Deleting {
+			d.DnsIpAddrs = append(d.DnsIpAddrs, c.Address)
+		}
+	}
 	if record.Type == string(directory.MicrosoftAD) {
-		controllers = 2
+		if controllers = int32(len(d.DnsIpAddrs)); controllers == 0 { //nolint:gosec // at most 20
+			controllers = 2
+		}
 		d.RegionsInfo = &RegionsInfo{PrimaryRegion: &record.Region}
+		for _, region := range record.Regions {
+			d.RegionsInfo.AdditionalRegions = append(d.RegionsInfo.AdditionalRegions, region.Name)
+		}
+		version := osVersion(record)
+		d.OsVersion = &version
+	}
+	if record.Radius != nil {
+		d.RadiusSettings, d.RadiusStatus = describeRADIUS(record.Radius), &record.Radius.State
+	}
+	if connect := record.Connect; connect != nil {
+		d.DnsIpAddrs, d.DnsIpv6Addrs = connect.DNS, connect.DNS6
+		d.ConnectSettings = &DirectoryConnectSettingsDescription{VpcId: &connect.VPC.ID, SubnetIds: connect.VPC.Subnets, CustomerUserName: &connect.UserName}
 	}
 	if record.VPC != nil {
 		d.VpcSettings = &DirectoryVpcSettingsDescription{VpcId: &record.VPC.ID, SubnetIds: record.VPC.Subnets}
 	}
 	return d
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
 }
 
 func optional(s string) *string {

@@ -14,7 +14,9 @@ import (
 type Error struct {
 	Code    string
 	Message string
-	Err     error
+	// Reason is the exception's member of that name, which those of ds-data have.
+	Reason string
+	Err    error
 	// OutcomeUnknown says that nobody can tell whether the operation happened.
 	OutcomeUnknown bool
 }
@@ -31,7 +33,16 @@ func Newf(code, format string, args ...any) *Error {
 
 // Because is the same exception with its cause, which the client does not see.
 func (e *Error) Because(cause error) *Error {
-	return &Error{Code: e.Code, Message: e.Message, Err: cause, OutcomeUnknown: e.OutcomeUnknown}
+	because := *e
+	because.Err = cause
+	return &because
+}
+
+// Unknown is the same exception for an operation of which nobody can tell whether it happened.
+func (e *Error) Unknown() *Error {
+	unknown := *e
+	unknown.OutcomeUnknown = true
+	return &unknown
 }
 
 func (e *Error) Error() string {

@@ -14,6 +14,7 @@ const (
 	ExpiredToken               = "ExpiredTokenException"
 	RequestTooLarge            = "RequestEntityTooLargeException"
 	ServiceUnavailable         = "ServiceUnavailableException"
+	UnsupportedMediaType       = "UnsupportedMediaTypeException"
 )
 
 // Form is how the framework writes one of its own exceptions in an awsJson body.
@@ -43,6 +44,7 @@ var framework = map[string]Form{
 	Throttling:                 {Throttling, "message", http.StatusBadRequest, http.StatusTooManyRequests},
 	RequestTooLarge:            {"", "", http.StatusRequestEntityTooLarge, http.StatusRequestEntityTooLarge},
 	ServiceUnavailable:         {ServiceUnavailable, "message", http.StatusServiceUnavailable, http.StatusServiceUnavailable},
+	UnsupportedMediaType:       {UnsupportedMediaType, "message", http.StatusUnsupportedMediaType, http.StatusUnsupportedMediaType},
 }
 
 // Framework is the form of an exception that the framework answers with; false for one that only a service throws. Where
@@ -52,13 +54,13 @@ func Framework(code string) (Form, bool) {
 	return form, ok
 }
 
-// Modelled tells whether the service ("ds" or "ds-data") declares the exception in its model.
+// Modelled tells whether the service ("ds", "latchkey" or "ds-data") declares the exception in its model.
 func Modelled(service, code string) bool {
 	_, ok := modelled[service][code]
 	return ok
 }
 
-// Status is the HTTP status of an exception on a service ("ds" or "ds-data"): the model's, else the framework's, and
+// Status is the HTTP status of an exception on a service ("ds", "latchkey" or "ds-data"): the model's, else the framework's, and
 // 500 for a code that neither knows.
 func Status(service, code string) int {
 	if status, ok := modelled[service][code]; ok {

@@ -2,7 +2,7 @@
 
 package fault
 
-// The exceptions that the models of ds and ds-data declare.
+// The exceptions that the models of the services declare.
 const (
 	ADAssessmentLimitExceeded     = "ADAssessmentLimitExceededException"
 	AccessDenied                  = "AccessDeniedException"
@@ -94,6 +94,15 @@ var modelled = map[string]map[string]int{
 		UnsupportedOperation:          400,
 		UnsupportedSettings:           400,
 		UserDoesNotExist:              400,
+	},
+	"latchkey": {
+		AccessDenied:         400,
+		Client:               400,
+		DirectoryUnavailable: 400,
+		EntityDoesNotExist:   400,
+		InvalidParameter:     400,
+		Service:              500,
+		UnsupportedOperation: 400,
 	},
 	"ds-data": {
 		AccessDenied:         403,

@@ -10,13 +10,16 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"latchkey/internal/audit"
 	"latchkey/internal/authz"
+	"latchkey/internal/chaos"
 	"latchkey/internal/fault"
+	"latchkey/internal/identity"
 	"latchkey/internal/operation"
 	"latchkey/internal/sigv4"
 	"latchkey/internal/wire"
@@ -29,33 +32,41 @@ const (
 	deadline = 30 * time.Second
 
 	partition = "aws"
-	service   = "ds"
 )
 
 // Gateway serves the AWS JSON 1.1 protocol. It is safe for concurrent use.
 type Gateway struct {
-	Table    operation.Table
+	// Tables is the operations of each service that it serves.
+	Tables   map[*wire.Service]operation.Table
 	Verifier *sigv4.Verifier
 	Audit    *audit.Log
-	Account  string // 12 digits
-	Logger   *slog.Logger
-	Now      func() time.Time
+	// Grants is what a principal other than the root has that decides about its calls.
+	Grants func(identity.Principal) (authz.Grant, error)
+	// Tags is those of a directory of an account.
+	Tags func(account, directory string) map[string]string
+	// Faults is what calls are answered with on a developer's server; nil on others.
+	Faults  *chaos.Faults
+	Account string // 12 digits
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 // exchange is one request on its way through the pipeline.
 type exchange struct {
 	id      string
+	service *wire.Service
 	name    string // of the operation
 	spec    operation.Spec
 	request any
 	proof   sigv4.Result
 	event   *audit.Event
+	subject string // the SID of whom the operation found the call to be about
 }
 
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// 1. Request id, size limit, deadline. A write goes on when its client goes away: it is to end in a known state.
-	x := &exchange{id: uuid.NewString()}
+	x := &exchange{id: uuid.NewString(), service: wire.Of(r)}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deadline)
 	defer cancel()
 	body, err := readBody(w, r)
@@ -74,11 +85,17 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.event = g.newEvent(x, r)
 
 	out, err := g.call(ctx, x, r, body)
+	if code := fault.From(err).Code; err != nil && fault.Modelled(x.service.Name, code) && !framework(code) && !x.service.Declares(x.name, code) {
+		g.Logger.Error("an operation throws what it does not declare", "operation", x.name, "code", code)
+	}
 
 	// 9. What came of it. A write that can't be recorded is not acknowledged.
 	if err := g.record(ctx, x, out, err); err != nil {
 		g.refuse(w, x, err)
 		return
+	}
+	if errors.Is(err, errDropped) {
+		panic(http.ErrAbortHandler)
 	}
 	if err != nil {
 		g.refuse(w, x, err)
@@ -97,27 +114,38 @@ func (g *Gateway) call(ctx context.Context, x *exchange, r *http.Request, body [
 		return nil, err
 	}
 	x.event.UserIdentity = audit.Identify(x.proof.Principal)
-	x.event.AWSRegion = x.proof.Region
+	x.event.AWSRegion, x.event.RecipientAccountID = x.proof.Region, x.proof.Principal.Account
 
 	// 4. Is the request what the model says?
 	x.request = x.spec.New()
-	defer wire.Wipe(x.name, x.request)
-	if err := wire.Decode(x.name, body, x.request); err != nil {
+	defer x.service.Wipe(x.name, x.request)
+	if err := x.service.Decode(x.name, r.URL.Query(), body, x.request); err != nil {
 		return nil, err
 	}
-	x.event.RequestParameters = parameters(wire.Redact(x.name, x.request))
+	x.event.RequestParameters = parameters(x.service.Redact(x.name, x.request))
 
 	// 5. May this principal do it?
 	resource := authz.Any
 	if id := x.spec.Directory(x.request); id != "" {
-		resource = authz.DirectoryARN(partition, x.proof.Region, g.Account, id)
-		x.event.Resources = []audit.Resource{{AccountID: g.Account, Type: "AWS::DirectoryService::Directory", ARN: resource}}
+		account := x.proof.Principal.Account
+		resource = authz.DirectoryARN(partition, x.proof.Region, account, id)
+		x.event.Resources = []audit.Resource{{AccountID: account, Type: "AWS::DirectoryService::Directory", ARN: resource}}
 	}
-	if err := authz.Decide(x.proof.Principal, service+":"+x.name, resource); err != nil {
+	asked, err := g.asked(ctx, x, r)
+	if err != nil {
 		return nil, err
 	}
+	for _, action := range actions(x) {
+		asked.Action, asked.Resource = action, resource
+		if err := authz.Decide(asked); err != nil {
+			return nil, err
+		}
+	}
 
-	// 6. Throttling comes here.
+	// 6. What a developer wants to see a client cope with. Throttling comes here.
+	if err := g.inject(ctx, x); err != nil {
+		return nil, err
+	}
 
 	// 7. What is about to be changed is on the disk before it is.
 	if x.spec.Access == operation.Write {
@@ -127,29 +155,53 @@ func (g *Gateway) call(ctx context.Context, x *exchange, r *http.Request, body [
 	}
 
 	// 8. The operation.
-	return g.run(ctx, x)
+	return g.run(ctx, x, asked)
+}
+
+// actions is what the caller must be allowed. Directory Service Data needs a permission of Directory Service besides its own
+// (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsdirectoryservicedata.html).
+func actions(x *exchange) []string {
+	all := []string{x.service.Name + ":" + x.name}
+	if x.service == wire.DSData {
+		all = append([]string{"ds:AccessDSData"}, all...)
+		// A search shows what a description does.
+		if class, ok := strings.CutPrefix(x.name, "Search"); ok {
+			all = append(all, x.service.Name+":Describe"+strings.TrimSuffix(class, "s"))
+		}
+	}
+	return all
 }
 
 // run does the operation. Should it panic, the client still gets an exception, and the audit trail an outcome.
-func (g *Gateway) run(ctx context.Context, x *exchange) (out any, err error) {
+func (g *Gateway) run(ctx context.Context, x *exchange, asked *authz.Request) (out any, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			g.Logger.Error("panic", "requestId", x.id, "operation", x.name, "reason", fmt.Sprint(reason), "stack", string(debug.Stack()))
-			unknown := fault.From(errors.New("the operation panicked"))
-			unknown.OutcomeUnknown = true
-			out, err = nil, unknown
+			out, err = nil, fault.From(errors.New("the operation panicked")).Unknown()
 		}
 	}()
-	return x.spec.Run(ctx, &operation.Call{
-		RequestID: x.id, Account: g.Account, Region: x.proof.Region, Principal: x.proof.Principal, Time: x.event.EventTime,
-	}, x.request)
+	call := g.operationCall(x)
+	call.May = func(action, directory string) bool {
+		other := *asked
+		other.Action, other.Resource = action, authz.DirectoryARN(partition, x.proof.Region, x.proof.Principal.Account, directory)
+		return authz.Decide(&other) == nil
+	}
+	defer func() { x.subject = call.Subject }()
+	return x.spec.Run(ctx, call, x.request)
 }
 
-func (g *Gateway) recognize(x *exchange, r *http.Request, body []byte) (err error) {
-	if x.name, err = wire.Target(r); err != nil {
+func framework(code string) bool {
+	_, ok := fault.Framework(code)
+	return ok
+}
+
+func (g *Gateway) recognize(x *exchange, r *http.Request, body []byte) error {
+	service, name, err := wire.Target(r)
+	if err != nil {
 		return err
 	}
-	if x.spec, err = g.Table.Find(x.name); err != nil {
+	x.service, x.name = service, name
+	if x.spec, err = g.Tables[service].Find(name); err != nil {
 		return err
 	}
 	return wire.Syntax(body)
@@ -172,7 +224,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // answer writes a result. aws-sdk-php can't read the empty body that AWS documents for operations without output.
 func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange, out any) {
-	body, err := wire.Encode(x.name, out)
+	body, err := x.service.Encode(x.name, out)
 	if err != nil {
 		g.refuse(w, x, err)
 		return
@@ -185,8 +237,11 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange, ou
 
 // refuse writes an exception. What it keeps from the client is in the log.
 func (g *Gateway) refuse(w http.ResponseWriter, x *exchange, err error) {
-	f := fault.From(err)
-	status, body := wire.Error(f, x.id)
+	f := x.service.Fault(err)
+	status, body := x.service.Error(f, x.id)
+	if x.service.REST() {
+		w.Header()[wire.ErrorTypeHeader] = []string{f.Code}
+	}
 	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
@@ -198,7 +253,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, x *exchange, err error) {
 func (g *Gateway) write(w http.ResponseWriter, x *exchange, status int, body []byte) {
 	header := w.Header()
 	header["X-Amzn-Requestid"] = []string{x.id}
-	header["Content-Type"] = contentType
+	header["Content-Type"] = []string{x.service.ContentType()}
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil {
 		g.Logger.Debug("the client did not take the answer", "requestId", x.id, "err", err)

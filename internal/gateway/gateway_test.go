@@ -15,12 +15,16 @@ import (
 	"testing"
 	"time"
 
+	"latchkey/internal/admin"
 	"latchkey/internal/audit"
+	"latchkey/internal/authz"
 	"latchkey/internal/ds"
+	"latchkey/internal/dsdata"
 	"latchkey/internal/fault"
 	"latchkey/internal/identity"
 	"latchkey/internal/operation"
 	"latchkey/internal/sigv4"
+	"latchkey/internal/wire"
 )
 
 // What only a test inside the process can bring about is tested here; all else is in test/e2e, by real clients.
@@ -59,10 +63,11 @@ func newFixture(t *testing.T, write run) *fixture {
 		t.Fatal(err)
 	}
 	f.gateway = &Gateway{
-		Table: table, Audit: f.trail, Account: "123456789012", Logger: logger, Now: time.Now,
+		Tables: map[*wire.Service]operation.Table{wire.DS: table}, Audit: f.trail, Account: "123456789012", Logger: logger, Now: time.Now,
+		Grants: func(identity.Principal) (authz.Grant, error) { return authz.Grant{}, nil },
 		Verifier: sigv4.New(sigv4.Options{
 			Service: func(*http.Request) string { return "ds" }, Now: time.Now,
-			Lookup: identity.NewAnyKeys("aws", "123456789012").Lookup,
+			Lookup: identity.NewAnyKeys("aws", "123456789012", nil).Lookup,
 		}),
 	}
 	return f
@@ -164,8 +169,7 @@ func TestNoOutcome(t *testing.T) {
 // TestFailures: what the client, the audit trail and the log say of a failure of ours.
 func TestFailures(t *testing.T) {
 	t.Parallel()
-	unknown := fault.New(fault.Service, "Nobody knows.").Because(errors.New("the store went away"))
-	unknown.OutcomeUnknown = true
+	unknown := fault.New(fault.Service, "Nobody knows.").Because(errors.New("the store went away")).Unknown()
 	for _, c := range []struct {
 		name          string
 		run           run
@@ -285,5 +289,120 @@ func TestDenied(t *testing.T) {
 	events := f.outcomes(t)
 	if len(events) != 1 || events[0].ErrorCode != "AccessDenied" || string(events[0].RequestParameters) != "null" {
 		t.Errorf("the trail has %+v", events)
+	}
+}
+
+// TestSecondService: a call of Latchkey's own API goes through the same steps, under its own name.
+func TestSecondService(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	ran := 0
+	table, err := operation.NewTable(operation.New("DetachDirectory", operation.Write, func(in *admin.DetachDirectoryRequest) string { return *in.DirectoryId },
+		func(_ context.Context, _ *operation.Call, in *admin.DetachDirectoryRequest) (*admin.DetachDirectoryResult, error) {
+			ran++
+			return &admin.DetachDirectoryResult{DirectoryId: in.DirectoryId}, nil
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.gateway.Tables[wire.Latchkey] = table
+	detach := func(name, id string) *httptest.ResponseRecorder {
+		r := request(name, strings.NewReader(`{"DirectoryId":"`+id+`"}`))
+		r.Header.Set("X-Amz-Target", wire.Latchkey.Target(name))
+		return f.serve(r)
+	}
+	if w := detach("DetachDirectory", "d-1234567890"); w.Code != http.StatusOK || w.Body.String() != `{"DirectoryId":"d-1234567890"}` {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if w := detach("DetachDirectory", "corp"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), fault.Validation) {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	// A name of the other service, and one that is not in the table.
+	for _, name := range []string{"ResetUserPassword", "CheckDirectory"} {
+		if w := detach(name, "d-1234567890"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), fault.UnknownOperation) {
+			t.Errorf("%s: got %d %s", name, w.Code, w.Body)
+		}
+	}
+	// Somebody without a policy.
+	f.gateway.Verifier = sigv4.New(sigv4.Options{
+		Service: func(*http.Request) string { return "ds" }, Now: time.Now,
+		Lookup: func(context.Context, string, string) (string, identity.Principal, error) {
+			return "", identity.Principal{Type: "IAMUser", Account: "123456789012", ARN: "arn:aws:iam::123456789012:user/jane"}, identity.ErrAny
+		},
+	})
+	w := detach("DetachDirectory", "d-1234567890")
+	const action = "is not authorized to perform: latchkey:DetachDirectory on resource: arn:aws:ds:us-east-1:123456789012:directory/d-1234567890"
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), fault.AccessDenied) || !strings.Contains(w.Body.String(), action) {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if ran != 1 {
+		t.Errorf("the operation ran %d times", ran)
+	}
+	events := f.outcomes(t)
+	if len(events) != 3 {
+		t.Fatalf("the trail has %+v", events)
+	}
+	for i, code := range []string{"", fault.Validation, "AccessDenied"} {
+		if e := events[i]; e.EventSource != "latchkey" || e.EventName != "DetachDirectory" || e.ErrorCode != code || e.ReadOnly {
+			t.Errorf("the trail has %+v, want %q", e, code)
+		}
+	}
+}
+
+// TestDataService: a call of Directory Service Data has its own exceptions, and needs two permissions; a search a third. Whom it
+// was about is in the trail.
+func TestDataService(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	table, err := operation.NewTable(
+		operation.New("DeleteUser", operation.Write, func(in *dsdata.DeleteUserRequest) string { return *in.DirectoryId },
+			func(_ context.Context, call *operation.Call, _ *dsdata.DeleteUserRequest) (*dsdata.DeleteUserResult, error) {
+				call.Subject = "S-1-5-21-1-2-3-1105"
+				return nil, fault.New(fault.Conflict, "It rains.").Because(errors.New("clouds"))
+			}),
+		operation.New("SearchUsers", operation.Read, func(in *dsdata.SearchUsersRequest) string { return *in.DirectoryId },
+			func(context.Context, *operation.Call, *dsdata.SearchUsersRequest) (*dsdata.SearchUsersResult, error) {
+				return &dsdata.SearchUsersResult{}, nil
+			}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.gateway.Tables[wire.DSData] = table
+	principal := identity.Root("aws", "123456789012", "AKIAIOSFODNN7EXAMPLE")
+	f.gateway.Verifier = sigv4.New(sigv4.Options{
+		Service: func(*http.Request) string { return "ds" }, Now: time.Now,
+		Lookup: func(context.Context, string, string) (string, identity.Principal, error) {
+			return "", principal, identity.ErrAny
+		},
+	})
+	call := func(path, text string) *httptest.ResponseRecorder {
+		r := request("", strings.NewReader(text))
+		r.URL.Path, r.URL.RawQuery = path, "DirectoryId=d-1234567890"
+		r.Header.Set("Content-Type", "application/json")
+		return f.serve(r)
+	}
+	if w := call("/Users/DeleteUser", `{"SAMAccountName":"jane"}`); w.Code != http.StatusConflict || w.Body.String() != `{"Message":"It rains."}` || w.Header().Get("X-Amzn-Errortype") != fault.Conflict {
+		t.Errorf("got %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	search := func() *httptest.ResponseRecorder {
+		return call("/Users/SearchUsers", `{"SearchString":"x","SearchAttributes":["sn"]}`)
+	}
+	if w := search(); w.Code != http.StatusOK {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	principal = identity.Principal{Type: "IAMUser", ARN: "arn:aws:iam::123456789012:user/jane", Account: "123456789012"}
+	want := `{"Message":"User: arn:aws:iam::123456789012:user/jane is not authorized to perform: ds:AccessDSData ` +
+		`on resource: arn:aws:ds:us-east-1:123456789012:directory/d-1234567890 because no identity-based policy allows the ds:AccessDSData action","Reason":"IAM_AUTH"}`
+	if w := search(); w.Code != http.StatusForbidden || w.Body.String() != want {
+		t.Errorf("got %d\n%s\nwant\n%s", w.Code, w.Body, want)
+	}
+	x := &exchange{service: wire.DSData, name: "SearchUsers"}
+	if got := strings.Join(actions(x), " "); got != "ds:AccessDSData ds-data:SearchUsers ds-data:DescribeUser" {
+		t.Errorf("a search needs %s", got)
+	}
+	for _, e := range f.outcomes(t) {
+		if e.EventName == "DeleteUser" && (e.EventSource != audit.Source || string(e.AdditionalEventData) != `{"SID":"S-1-5-21-1-2-3-1105","reason":"clouds"}`) {
+			t.Errorf("the trail has %s, %s", e.EventSource, e.AdditionalEventData)
+		}
 	}
 }

@@ -23,6 +23,9 @@ func (g *Gateway) newEvent(x *exchange, r *http.Request) *audit.Event {
 		EventTime: g.Now(), EventName: x.name, SourceIPAddress: address, UserAgent: r.UserAgent(), RequestID: x.id,
 		ReadOnly: x.spec.Access == operation.Read, RecipientAccountID: g.Account,
 	}
+	if x.service == wire.Latchkey {
+		event.EventSource = x.service.Name
+	}
 	if r.TLS != nil {
 		event.TLSDetails = &audit.TLSDetails{
 			TLSVersion: strings.Replace(tls.VersionName(r.TLS.Version), "TLS 1", "TLSv1", 1), CipherSuite: tls.CipherSuiteName(r.TLS.CipherSuite),
@@ -34,6 +37,10 @@ func (g *Gateway) newEvent(x *exchange, r *http.Request) *audit.Event {
 
 // record writes the outcome of a call, and for a write returns when it is on the disk.
 func (g *Gateway) record(ctx context.Context, x *exchange, out any, err error) error {
+	additional := map[string]any{}
+	if x.subject != "" {
+		additional["SID"] = x.subject
+	}
 	if err != nil {
 		f := fault.From(err)
 		code, message := f.Code, f.Message
@@ -42,15 +49,16 @@ func (g *Gateway) record(ctx context.Context, x *exchange, out any, err error) e
 		}
 		x.event.Fail(code, message)
 		if why := cause(f); why != "" {
-			x.event.AdditionalEventData = parameters(map[string]any{"reason": why})
+			additional["reason"] = why
 		}
 	} else if x.spec.Access == operation.Write {
-		x.event.ResponseElements = parameters(wire.RedactResult(x.name, out))
+		x.event.ResponseElements = parameters(x.service.RedactResult(x.name, out))
+	}
+	if len(additional) > 0 {
+		x.event.AdditionalEventData = parameters(additional)
 	}
 	if failed := g.Audit.Outcome(context.WithoutCancel(ctx), x.event); failed != nil {
-		unrecorded := fault.From(failed)
-		unrecorded.OutcomeUnknown = true
-		return unrecorded
+		return fault.From(failed).Unknown()
 	}
 	return nil
 }
@@ -73,7 +81,5 @@ func cause(f *fault.Error) string {
 	}
 	return f.Err.Error()
 }
-
-var contentType = []string{wire.ContentType}
 
 func isPHP(userAgent string) bool { return strings.Contains(userAgent, "aws-sdk-php") }

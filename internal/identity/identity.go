@@ -21,3 +21,15 @@ func Root(partition, account, accessKeyID string) Principal {
 		AccessKeyID: accessKeyID,
 	}
 }
+
+// User is somebody who has an access key of the account, and may do what its policies allow.
+func User(partition, account, userName, accessKeyID string) Principal {
+	return Principal{
+		Type:        "IAMUser",
+		Account:     account,
+		ARN:         "arn:" + partition + ":iam::" + account + ":user/" + userName,
+		ID:          "AIDA" + accessKeyID[min(len("AKIA"), len(accessKeyID)):],
+		UserName:    userName,
+		AccessKeyID: accessKeyID,
+	}
+}

@@ -149,7 +149,7 @@ func TestCredentialsHideTheSecret(t *testing.T) {
 func TestKeys(t *testing.T) {
 	ctx := context.Background()
 	root := Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
-	keys := NewKeys("aws", "123456789012", root)
+	keys := NewKeys("aws", "123456789012", root, nil)
 	secret, who, err := keys.Lookup(ctx, root.AccessKeyID, "")
 	if err != nil || secret != root.SecretAccessKey || who != Root("aws", "123456789012", root.AccessKeyID) {
 		t.Errorf("got %v, %v", who, err)
@@ -160,7 +160,7 @@ func TestKeys(t *testing.T) {
 	if secret, _, err := keys.Lookup(ctx, root.AccessKeyID, "token"); !errors.Is(err, ErrToken) || secret != "" {
 		t.Errorf("token with a long-lived key: got %v", err)
 	}
-	_, who, err = NewAnyKeys("aws", "000000000000").Lookup(ctx, "test", "token")
+	_, who, err = NewAnyKeys("aws", "000000000000", nil).Lookup(ctx, "test", "token")
 	if !errors.Is(err, ErrAny) || who != Root("aws", "000000000000", "test") {
 		t.Errorf("any key: got %v, %v", who, err)
 	}

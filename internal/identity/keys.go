@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"regexp"
 )
 
 // What a lookup may answer besides a secret. The verifier turns each into AWS's own exception.
@@ -19,30 +20,42 @@ var (
 	ErrExpired = errors.New("identity: session token has expired")
 )
 
+var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+
 // Keys answers which secret and which principal an access key stands for. It is safe for concurrent use.
 type Keys struct {
 	partition string
 	account   string
 	root      Credentials
 	rootHash  [sha256.Size]byte
+	issuer    *Issuer
 	any       bool
 }
 
-// NewKeys knows one key, the root's, in an account of 12 digits.
-func NewKeys(partition, account string, root Credentials) *Keys {
-	return &Keys{partition: partition, account: account, root: root, rootHash: sha256.Sum256([]byte(root.AccessKeyID))}
+// NewKeys knows the root's key, in an account of 12 digits, and those that the issuer has made.
+func NewKeys(partition, account string, root Credentials, issuer *Issuer) *Keys {
+	return &Keys{partition: partition, account: account, root: root, rootHash: sha256.Sum256([]byte(root.AccessKeyID)), issuer: issuer}
 }
 
-// NewAnyKeys takes every access key for the root's. It is for development only: nothing is proved by a call.
-func NewAnyKeys(partition, account string) *Keys {
-	return &Keys{partition: partition, account: account, any: true}
+// NewAnyKeys takes every access key that the issuer has not made for the root's. One that is an account's number, 12 digits, is
+// that account's root. It is for development only: nothing is proved by a call.
+func NewAnyKeys(partition, account string, issuer *Issuer) *Keys {
+	return &Keys{partition: partition, account: account, any: true, issuer: issuer}
 }
 
 // Lookup is the secret and the principal of an access key. Its error is ErrAny, with a valid principal, ErrUnknownKey,
 // ErrToken or ErrExpired. A long-lived key has no session token, so that one sent with it is refused.
 func (k *Keys) Lookup(_ context.Context, accessKeyID, sessionToken string) (string, Principal, error) {
+	secret, principal, err := k.issued(accessKeyID, sessionToken)
+	if !errors.Is(err, errNotIssued) {
+		return secret, principal, err
+	}
 	if k.any {
-		return "", Root(k.partition, k.account, accessKeyID), ErrAny
+		account := k.account
+		if accountPattern.MatchString(accessKeyID) {
+			account = accessKeyID
+		}
+		return "", Root(k.partition, account, accessKeyID), ErrAny
 	}
 	// Hashing first keeps the length of the known key out of the timing.
 	sent := sha256.Sum256([]byte(accessKeyID))
@@ -53,4 +66,18 @@ func (k *Keys) Lookup(_ context.Context, accessKeyID, sessionToken string) (stri
 		return "", Principal{}, ErrToken
 	}
 	return k.root.SecretAccessKey, Root(k.partition, k.account, k.root.AccessKeyID), nil
+}
+
+// errNotIssued says that the issuer has made no such key.
+var errNotIssued = errors.New("identity: not an issued key")
+
+func (k *Keys) issued(accessKeyID, sessionToken string) (string, Principal, error) {
+	if k.issuer == nil {
+		return "", Principal{}, errNotIssued
+	}
+	secret, principal, err := k.issuer.lookup(accessKeyID)
+	if err == nil && sessionToken != "" {
+		return "", Principal{}, ErrToken
+	}
+	return secret, principal, err
 }

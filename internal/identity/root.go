@@ -2,7 +2,6 @@ package identity
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
@@ -13,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"latchkey/internal/durable"
 )
 
 // The environment variables that set the root's credentials, and the file in the data directory that keeps them otherwise.
@@ -180,34 +181,7 @@ func writeRoot(dir, path string, root Credentials) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	draft, err := os.CreateTemp(dir, RootFile+".*") // CreateTemp makes it 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(draft.Name())
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", root.AccessKeyID, root.SecretAccessKey)
-	_, err = draft.Write(text.Bytes())
-	if err == nil {
-		err = draft.Sync()
-	}
-	if err := errors.Join(err, draft.Close()); err != nil {
-		return err
-	}
-	err = os.Link(draft.Name(), path)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		err = os.Rename(draft.Name(), path) // a file system without links
-	}
-	if err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	handle, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(handle.Sync(), handle.Close())
+	text := fmt.Appendf(nil, "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", root.AccessKeyID, root.SecretAccessKey)
+	defer clear(text)
+	return durable.Create(path, 0o600, text)
 }

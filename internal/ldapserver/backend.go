@@ -2,18 +2,23 @@ package ldapserver
 
 import (
 	"context"
+	"crypto/x509"
 
 	"latchkey/internal/directory"
+	"latchkey/internal/gssapi"
 )
 
 // Peer is what the tree may know of a connection.
 type Peer struct {
-	// Secure says that the connection is under TLS.
+	// Secure says that nobody can read the connection: it is under TLS, or sealed by SASL.
 	Secure bool
 	// Loopback says that the other end is on this machine.
 	Loopback bool
 	// Addr is the other end's address, for logs.
 	Addr string
+	// Certificates is what the other end showed in the TLS handshake, its own first. It has proved that it has the key; who
+	// signed them is for the tree to say.
+	Certificates []*x509.Certificate
 }
 
 // Backend is the tree behind the server. Its methods are called from many connections at once.
@@ -29,11 +34,30 @@ type Backend interface {
 	Bind(ctx context.Context, peer Peer, name string, password []byte) (Session, error)
 }
 
+// ExternalBackend is a Backend that knows users by their certificates.
+type ExternalBackend interface {
+	Backend
+	// External is a bind by the peer's certificates, of which there is one at least (RFC 4422 appendix A). identity is what the
+	// client wants to act as; "" is the certificate's own.
+	External(ctx context.Context, peer Peer, identity string) (Session, error)
+}
+
+// KerberosBackend is a Backend whose users log in by Kerberos.
+type KerberosBackend interface {
+	Backend
+	// Keys are those that tickets for one of the server's names can be sealed with. They are wiped when the ticket is open.
+	Keys(realm string, service []string) []gssapi.Key
+	// Kerberos is a bind by a ticket, which has proved who the initiator is, and nothing of what it may. identity is what the
+	// client wants to act as; "" is the initiator itself.
+	Kerberos(ctx context.Context, peer Peer, initiator gssapi.Initiator, identity string) (Session, error)
+}
+
 // Session is an identity, bound or anonymous. It is safe for concurrent use, and its calls end soon after their context.
 //
 // Search gets the filter in RFC 4515's string form. Of the entries it returns, ByteValues are sent where an attribute has
 // them and Values otherwise; SearchResult.Referrals become continuation references and SearchResult.Controls go with the
-// search's last message. The only request control that reaches a session is ldap.ControlPaging.
+// search's last message. The request controls that reach a session are those of understandings that say something: paging, sorting
+// and lists, extended DNs, permissive modify, policy hints and tree delete, as go-ldap's structs or those of package directory.
 type Session interface {
 	directory.Conn
 	// Who is the authorization identity of RFC 4532, such as "u:CORP\\jane"; "" when anonymous.

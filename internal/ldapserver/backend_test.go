@@ -162,7 +162,10 @@ func (s *fakeSession) Search(ctx context.Context, r *ldap.SearchRequest) (*ldap.
 
 func paged(result *ldap.SearchResult, controls []ldap.Control) (*ldap.SearchResult, error) {
 	for _, c := range controls {
-		paging := c.(*ldap.ControlPaging)
+		paging, ok := c.(*ldap.ControlPaging)
+		if !ok {
+			continue
+		}
 		first, _ := strconv.Atoi(string(paging.Cookie))
 		first = min(first, len(result.Entries))
 		last := min(first+int(paging.PagingSize), len(result.Entries))

@@ -1,83 +1,121 @@
 package ldapserver
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"latchkey/internal/gssapi"
 )
 
-// tagSimple is the choice of a password in a bind (RFC 4511 section 4.2); any other is SASL, or unknown.
-const tagSimple = 0x80
+// tagSimple is the choice of a password in a bind, tagSASL that of a mechanism (RFC 4511 section 4.2).
+const (
+	tagSimple            = 0x80
+	tagSASL              = 0xa3
+	tagServerCredentials = 0x87
+)
 
-// bind waits for everything in flight, then proves the new identity, or leaves the connection anonymous.
-func (c *connection) bind(m message) error {
+// bind waits for everything in flight, then proves the new identity, or leaves the connection anonymous. behind is the number
+// of bytes that came after it.
+func (c *connection) bind(m message, behind int) error {
 	c.work.Wait()
-	err := c.authenticate(m)
+	step, err := c.authenticate(m)
 	if errors.Is(err, errMalformed) {
 		return err
+	}
+	if step.layer.context != nil && behind > 0 {
+		// They were sent without the layer, by whomever.
+		return errMalformed
 	}
 	o := outcomeOf(err, false)
 	t := task{name: "bind", response: tagBindResponse}
 	c.logOutcome(t, m.id, 0, o, 0)
-	return c.write(appendResult(nil, m.id, tagBindResponse, o, nil, nil))
-}
-
-func (c *connection) authenticate(m message) error {
-	body := cursor(m.body)
-	version, err := body.integer(tagInteger)
-	if err != nil {
+	var tail []byte
+	if step.answer != nil {
+		tail = appendOctets(nil, tagServerCredentials, step.answer)
+	}
+	if err := c.write(appendResult(nil, m.id, tagBindResponse, o, tail, nil)); err != nil || step.layer.context == nil {
 		return err
 	}
-	name, err := body.text()
-	if err != nil {
-		return err
-	}
-	kind, password, err := body.next()
-	if err != nil {
-		return err
-	}
-	c.session, c.bound = nil, false
-	session, err := c.prove(m, version, name, kind, password)
-	if err == nil && session == nil && name != "" {
-		err = errors.New("the backend gave neither a session nor a refusal")
-	}
-	if err != nil {
-		c.logRefusal(name, err)
-	}
-	if err != nil || session == nil {
-		c.session = c.server.options.Backend.Anonymous(c.peer)
-		return err
-	}
-	c.session, c.bound = session, true
+	c.cover(step.layer)
 	return nil
 }
 
-// prove is nil without an error for an anonymous bind.
-func (c *connection) prove(m message, version int64, name string, kind byte, password []byte) (Session, error) {
+// cover puts the connection under a security layer.
+func (c *connection) cover(s secured) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	covered := newLayer(c.raw, s, max(maxBuffer, c.server.options.Limits.MessageBytes+gssapi.Overhead))
+	c.stream, c.in.stream = covered, covered
+	c.layered, c.peer.Secure = true, s.seal
+}
+
+// authenticate is nil without a session for a step of a bind that is not the last.
+func (c *connection) authenticate(m message) (progress, error) {
+	body := cursor(m.body)
+	version, err := body.integer(tagInteger)
+	if err != nil {
+		return progress{}, err
+	}
+	name, err := body.text()
+	if err != nil {
+		return progress{}, err
+	}
+	kind, proof, err := body.next()
+	if err != nil {
+		return progress{}, err
+	}
+	c.session, c.bound = nil, false
+	step, err := c.prove(m, version, name, kind, proof)
+	switch {
+	case err == nil && step.session == nil && step.answer != nil:
+		err = refuse(ldap.LDAPResultSaslBindInProgress, "")
+	case err == nil && step.session == nil && (name != "" || kind == tagSASL):
+		err = errors.New("the backend gave neither a session nor a refusal")
+		fallthrough
+	case err != nil:
+		step = progress{}
+		c.logRefusal(name, err)
+	}
+	if step.session == nil {
+		c.session = c.server.options.Backend.Anonymous(c.peer)
+		return step, err
+	}
+	c.session, c.bound = step.session, true
+	return step, nil
+}
+
+// prove is empty without an error for an anonymous bind.
+func (c *connection) prove(m message, version int64, name string, kind byte, proof []byte) (progress, error) {
 	if _, err := m.understood(); err != nil {
-		return nil, err
+		return progress{}, err
 	}
 	switch {
 	case version != 3:
-		return nil, refuse(ldap.LDAPResultProtocolError, "only LDAP version 3 is supported")
+		return progress{}, refuse(ldap.LDAPResultProtocolError, "only LDAP version 3 is supported")
+	case kind == tagSASL:
+		return c.sasl(proof)
 	case kind != tagSimple:
-		return nil, refuse(ldap.LDAPResultAuthMethodNotSupported, "only simple binds are supported")
-	case name == "" && len(password) == 0:
-		return nil, nil
-	case name == "":
-		return nil, refuse(ldap.LDAPResultInvalidCredentials, "a password without a name")
-	case len(password) == 0:
-		// A client that takes this for a proof lets anybody in (RFC 4513 section 5.1.2).
-		return nil, refuse(ldap.LDAPResultUnwillingToPerform, "a name without a password proves nothing")
-	case !c.peer.Secure && !c.peer.Loopback:
-		return nil, refuse(ldap.LDAPResultStrongAuthRequired, "BindSimple: Transport encryption required.")
+		return progress{}, refuse(ldap.LDAPResultAuthMethodNotSupported, "only simple and SASL binds are supported")
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.server.options.Limits.Operation)
+	c.negotiation = nil
+	switch {
+	case name == "" && len(proof) == 0:
+		return progress{}, nil
+	case name == "":
+		return progress{}, refuse(ldap.LDAPResultInvalidCredentials, "a password without a name")
+	case len(proof) == 0:
+		// A client that takes this for a proof lets anybody in (RFC 4513 section 5.1.2).
+		return progress{}, refuse(ldap.LDAPResultUnwillingToPerform, "a name without a password proves nothing")
+	case !c.peer.Secure && !c.peer.Loopback:
+		return progress{}, refuse(ldap.LDAPResultStrongAuthRequired, "BindSimple: Transport encryption required.")
+	}
+	ctx, cancel := c.limited()
 	defer cancel()
-	return c.server.options.Backend.Bind(ctx, c.peer, name, password)
+	session, err := c.server.options.Backend.Bind(ctx, c.peer, name, proof)
+	return progress{session: session}, err
 }
 
 func (c *connection) logRefusal(name string, err error) {

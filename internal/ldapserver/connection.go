@@ -31,10 +31,12 @@ type connection struct {
 	server *Server
 	raw    net.Conn
 	in     reader
-	// Only the reader touches these three.
-	peer    Peer
-	session Session
-	bound   bool
+	// Only the reader touches these.
+	peer        Peer
+	session     Session
+	bound       bool
+	negotiation *negotiation // a bind that takes more steps
+	layered     bool         // by SASL
 
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -89,11 +91,12 @@ func (c *connection) serve(implicitTLS bool) {
 	if errors.Is(err, errDraining) {
 		c.work.Wait()
 	}
-	// Searches are for somebody who is gone now; an update that was taken is still carried out.
-	c.cancel()
+	// The notice goes out before anything that the end of the context makes an operation say.
 	if code, text := farewell(err); code != ldap.LDAPResultSuccess {
 		c.dismiss(code, text)
 	}
+	// Searches are for somebody who is gone now; an update that was taken is still carried out.
+	c.cancel()
 	c.work.Wait()
 	_ = c.stream.Close()
 	c.server.log.Debug("LDAP connection ended", "peer", c.peer.Addr, "reason", err.Error())
@@ -114,7 +117,7 @@ func farewell(err error) (code uint16, text string) {
 func (c *connection) converse(implicitTLS bool) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			c.logPanic(cause)
+			c.server.logPanic(c.peer.Addr, cause)
 			err = errors.New("panic")
 		}
 	}()
@@ -194,7 +197,7 @@ func (c *connection) secure() error {
 	defer c.writing.Unlock()
 	c.stream = secured
 	c.in.stream = secured
-	c.peer.Secure = true
+	c.peer.Secure, c.peer.Certificates = true, secured.ConnectionState().PeerCertificates
 	return nil
 }
 
@@ -246,10 +249,10 @@ func (c *connection) dismiss(code uint16, text string) {
 }
 
 // logPanic says where it happened but not with what: a panic's value may hold anything.
-func (c *connection) logPanic(cause any) {
+func (s *Server) logPanic(peer string, cause any) {
 	text := fmt.Sprintf("%T", cause)
 	if fault, ok := cause.(runtime.Error); ok {
 		text = fault.Error()
 	}
-	c.server.log.Error("LDAP connection panicked", "peer", c.peer.Addr, "panic", text, "stack", string(debug.Stack()))
+	s.log.Error("LDAP connection panicked", "peer", peer, "panic", text, "stack", string(debug.Stack()))
 }

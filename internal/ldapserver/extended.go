@@ -153,6 +153,8 @@ func (c *connection) mayStartTLS(m message, e extension) error {
 	switch {
 	case e.hasValue:
 		return refuse(ldap.LDAPResultProtocolError, "StartTLS has no value")
+	case c.layered:
+		return refuse(ldap.LDAPResultOperationsError, "the connection has a security layer already")
 	case c.peer.Secure:
 		return refuse(ldap.LDAPResultOperationsError, "TLS is already in use")
 	case c.bound:

@@ -9,6 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-ldap/ldap/v3"
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/directory"
 )
 
 // script is a connection on which a peer says something and hangs up.
@@ -68,6 +73,42 @@ func FuzzMessage(f *testing.F) {
 		}
 		if bytes.ContainsFunc(c.in.buf, func(r rune) bool { return r != 0 }) {
 			t.Error("the buffer is not wiped")
+		}
+	})
+}
+
+// FuzzControl lets every decoder of a control's value read any bytes. What it takes is read the same from what it writes.
+func FuzzControl(f *testing.F) {
+	for _, c := range []ldap.Control{
+		&directory.Sort{Keys: []ldap.SortKey{{AttributeType: "sn", Reverse: true}, {AttributeType: "cn", MatchingRule: "2.5.13.3"}}},
+		&directory.VirtualList{Before: 1, After: 2, Offset: 3, Count: 4},
+		&directory.VirtualList{ByValue: true, Value: "x"},
+		&directory.ExtendedDN{Text: true},
+		ldap.NewControlPaging(10),
+	} {
+		value := c.Encode().Children[len(c.Encode().Children)-1].Data.Bytes()
+		f.Add(c.GetControlType(), value)
+	}
+	f.Add(ldap.ControlTypeMicrosoftPolicyHints, []byte{0x30, 3, 2, 1, 1})
+	f.Fuzz(func(t *testing.T, oid string, value []byte) {
+		u := understandings[oid]
+		if u.read == nil {
+			t.Skip()
+		}
+		read, err := u.read(control{oid: oid, value: value})
+		if err != nil || read == nil {
+			return
+		}
+		packet := read.Encode()
+		if len(packet.Children) < 2 {
+			return // a control without a value
+		}
+		again, err := u.read(control{oid: oid, value: packet.Children[len(packet.Children)-1].Data.Bytes()})
+		if err != nil {
+			t.Fatalf("%x was read as %v, and that not again: %v", value, read, err)
+		}
+		if diff := cmp.Diff(read.String(), again.String()); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

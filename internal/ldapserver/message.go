@@ -1,10 +1,6 @@
 package ldapserver
 
-import (
-	"math"
-
-	"github.com/go-ldap/ldap/v3"
-)
+import "math"
 
 // The tags of the protocol operations (RFC 4511 section 4.2 and following).
 const (
@@ -102,48 +98,4 @@ func decodeControls(list cursor) ([]control, error) {
 		controls = append(controls, c)
 	}
 	return controls, nil
-}
-
-// understood picks the controls that an operation honours. Only searches honour one: paging (RFC 2696). An unknown
-// critical control refuses the operation (RFC 4511 section 4.1.11), any other is ignored.
-func (m message) understood() ([]ldap.Control, error) {
-	var known []ldap.Control
-	for _, c := range m.controls {
-		switch {
-		case c.oid == ldap.ControlTypePaging && m.tag == tagSearchRequest:
-			if len(known) > 0 {
-				return nil, refuse(ldap.LDAPResultProtocolError, "the paged results control is there twice")
-			}
-			paging, err := decodePaging(c.value)
-			if err != nil {
-				return nil, refuse(ldap.LDAPResultProtocolError, "the paged results control is not RFC 2696's")
-			}
-			known = append(known, paging)
-		case c.critical:
-			return nil, refuse(ldap.LDAPResultUnavailableCriticalExtension, "critical control "+printable(c.oid)+" is not supported")
-		}
-	}
-	return known, nil
-}
-
-func decodePaging(value cursor) (*ldap.ControlPaging, error) {
-	content, err := value.expect(tagSequence)
-	if err != nil {
-		return nil, err
-	}
-	fields := cursor(content)
-	size, err := fields.integer(tagInteger)
-	if err != nil {
-		return nil, err
-	}
-	if size < 0 || size > math.MaxInt32 {
-		return nil, errMalformed
-	}
-	cookie, err := fields.text()
-	if err != nil {
-		return nil, err
-	}
-	paging := ldap.NewControlPaging(uint32(size))
-	paging.SetCookie([]byte(cookie))
-	return paging, nil
 }

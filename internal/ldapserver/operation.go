@@ -60,7 +60,7 @@ func (c *connection) dispatch(m message, pdu []byte) error {
 	case tagAbandonRequest:
 		return c.abandon(m)
 	case tagBindRequest:
-		return c.bind(m)
+		return c.bind(m, c.in.behind(pdu))
 	}
 	if m.tag == tagExtendedRequest {
 		extension, err := decodeExtension(m.body)
@@ -107,7 +107,9 @@ func (c *connection) start(m message, t task) error {
 		return errMalformed
 	}
 	session := c.session
-	c.work.Go(func() {
+	c.work.Add(1)
+	c.server.workers.run(func() {
+		defer c.work.Done()
 		defer func() { <-c.slots }()
 		defer cancel()
 		c.perform(ctx, session, m.id, op, t)
@@ -122,7 +124,7 @@ func (c *connection) perform(ctx context.Context, session Session, id int32, op 
 	*a.buf = (*a.buf)[:0]
 	defer func() {
 		if cause := recover(); cause != nil {
-			c.logPanic(cause)
+			c.server.logPanic(c.peer.Addr, cause)
 			c.finish(id)
 			c.cut()
 		}

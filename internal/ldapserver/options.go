@@ -4,8 +4,6 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"time"
-
-	"github.com/go-ldap/ldap/v3"
 )
 
 // Options is what a server is made of. Backend and TLS are required.
@@ -65,13 +63,12 @@ const (
 	oidWhoAmI         = "1.3.6.1.4.1.4203.1.11.3"
 )
 
-// Features is what the rootDSE (RFC 4512 section 5.1) says of this server: for the backend to merge into its own. The
-// slice of supportedSASLMechanisms is empty: there are none, and the attribute is then absent.
+// Features is what the rootDSE (RFC 4512 section 5.1) says of this server: for the backend to merge into its own. Which SASL
+// mechanisms can work only the backend knows.
 func Features() map[string][]string {
 	return map[string][]string{
-		"supportedLDAPVersion":    {"3"},
-		"supportedControl":        {ldap.ControlTypePaging},
-		"supportedExtension":      {oidStartTLS, oidPasswordModify, oidWhoAmI},
-		"supportedSASLMechanisms": {},
+		"supportedLDAPVersion": {"3"},
+		"supportedControl":     supportedControls(),
+		"supportedExtension":   {oidStartTLS, oidPasswordModify, oidWhoAmI},
 	}
 }

@@ -45,13 +45,28 @@ func describe(dn string, more ...slog.Attr) func() []slog.Attr {
 	return func() []slog.Attr { return append([]slog.Attr{slog.String("dn", printable(dn))}, more...) }
 }
 
-// decodeSearch is RFC 4511 section 4.5.1.
+// decodeSearch is a search as a task.
 func decodeSearch(m message, controls []ldap.Control, _ Peer) (task, error) {
+	r, err := decodeSearchRequest(m, controls)
+	if err != nil {
+		return task{}, err
+	}
+	attributes := func() []slog.Attr {
+		return []slog.Attr{
+			slog.String("dn", printable(r.BaseDN)), slog.Int("scope", r.Scope),
+			slog.String("filter", printable(redactFilter(r.Filter))),
+		}
+	}
+	return task{run: search(r), attributes: attributes}, nil
+}
+
+// decodeSearchRequest is RFC 4511 section 4.5.1.
+func decodeSearchRequest(m message, controls []ldap.Control) (*ldap.SearchRequest, error) {
 	body := cursor(m.body)
 	r := &ldap.SearchRequest{Controls: controls}
 	var err error
 	if r.BaseDN, err = body.text(); err != nil {
-		return task{}, err
+		return nil, err
 	}
 	numbers := []struct {
 		tag     byte
@@ -68,7 +83,7 @@ func decodeSearch(m message, controls []ldap.Control, _ Peer) (task, error) {
 	for _, number := range numbers {
 		value, err := body.integer(number.tag)
 		if err != nil {
-			return task{}, err
+			return nil, err
 		}
 		if value < 0 || value > number.most {
 			problem = number.problem
@@ -76,28 +91,22 @@ func decodeSearch(m message, controls []ldap.Control, _ Peer) (task, error) {
 		*number.field = int(value)
 	}
 	if problem != "" {
-		return task{}, refuse(ldap.LDAPResultProtocolError, problem)
+		return nil, refuse(ldap.LDAPResultProtocolError, problem)
 	}
 	if r.TypesOnly, err = body.boolean(tagBoolean); err != nil {
-		return task{}, err
+		return nil, err
 	}
 	if r.Filter, err = decodeFilter(&body); err != nil {
-		return task{}, err
+		return nil, err
 	}
 	list, err := body.expect(tagSequence)
 	if err != nil {
-		return task{}, err
+		return nil, err
 	}
 	if r.Attributes, err = decodeStrings(list); err != nil {
-		return task{}, err
+		return nil, err
 	}
-	attributes := func() []slog.Attr {
-		return []slog.Attr{
-			slog.String("dn", printable(r.BaseDN)), slog.Int("scope", r.Scope),
-			slog.String("filter", printable(redactFilter(r.Filter))),
-		}
-	}
-	return task{run: search(r), attributes: attributes}, nil
+	return r, nil
 }
 
 func decodeStrings(list cursor) ([]string, error) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -13,12 +14,17 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"latchkey/internal/gssapi"
 )
 
 // Server serves one backend on any number of listeners.
 type Server struct {
-	options Options
-	log     *slog.Logger
+	options  Options
+	log      *slog.Logger
+	acceptor *gssapi.Acceptor // nil where the backend does not know Kerberos
+
+	workers workers
 
 	// running ends when operations have to stop: at Shutdown's deadline.
 	running context.Context
@@ -27,7 +33,7 @@ type Server struct {
 
 	mu          sync.Mutex
 	draining    bool
-	listeners   map[net.Listener]struct{}
+	listeners   map[io.Closer]struct{} // of connections and of packets
 	connections map[*connection]struct{}
 	perAddress  map[netip.Prefix]int
 	work        sync.WaitGroup
@@ -48,11 +54,15 @@ func New(options Options) (*Server, error) {
 	s := &Server{
 		options:     options,
 		log:         options.Logger,
-		listeners:   make(map[net.Listener]struct{}),
+		listeners:   make(map[io.Closer]struct{}),
 		connections: make(map[*connection]struct{}),
 		perAddress:  make(map[netip.Prefix]int),
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
+	s.workers = workers{next: make(chan func()), end: s.running.Done()}
+	if kerberos, ok := options.Backend.(KerberosBackend); ok {
+		s.acceptor = &gssapi.Acceptor{Keys: kerberos.Keys, Now: time.Now}
+	}
 	s.buffers.New = func() any { return new([]byte) }
 	return s, nil
 }
@@ -90,7 +100,7 @@ func (s *Server) Serve(listener net.Listener, implicitTLS bool) error {
 	}
 }
 
-func (s *Server) enlist(listener net.Listener) bool {
+func (s *Server) enlist(listener io.Closer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.draining {
@@ -99,7 +109,7 @@ func (s *Server) enlist(listener net.Listener) bool {
 	return !s.draining
 }
 
-func (s *Server) delist(listener net.Listener) {
+func (s *Server) delist(listener io.Closer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, listener)

@@ -33,6 +33,13 @@ type fixture struct {
 
 func newFixture(t *testing.T, limits Limits, wrap func(net.Listener) net.Listener) *fixture {
 	t.Helper()
+	tree := newFakeTree()
+	return newFixtureOf(t, tree, tree, limits, wrap)
+}
+
+// newFixtureOf is a fixture of a backend that is made of the tree.
+func newFixtureOf(t *testing.T, backend Backend, tree *fakeTree, limits Limits, wrap func(net.Listener) net.Listener) *fixture {
+	t.Helper()
 	own, caPath, err := certificate.Load(t.TempDir(), nil, time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -41,10 +48,10 @@ func newFixture(t *testing.T, limits Limits, wrap func(net.Listener) net.Listene
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{tree: newFakeTree(), caPath: caPath, roots: x509.NewCertPool(), log: &lockedBuffer{}}
+	f := &fixture{tree: tree, caPath: caPath, roots: x509.NewCertPool(), log: &lockedBuffer{}}
 	f.roots.AppendCertsFromPEM(pem)
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	f.server, err = New(Options{Backend: f.tree, TLS: certificate.Config(own), Logger: logger, Limits: limits})
+	f.server, err = New(Options{Backend: backend, TLS: certificate.Config(own), Logger: logger, Limits: limits})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 // rawPeer is a client that says exactly what a test wants.
 type rawPeer struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	in reader
 }

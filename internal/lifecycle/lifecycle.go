@@ -7,88 +7,99 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"latchkey/internal/directory"
-	"latchkey/internal/directory/embedded"
+	"latchkey/internal/directory/remote"
+	"latchkey/internal/event"
 	"latchkey/internal/store"
 )
 
 // AWS's stages of a directory (API reference, DirectoryDescription).
 const (
-	Requested = "Requested"
-	Creating  = "Creating"
-	Active    = "Active"
-	Impaired  = "Impaired"
-	Updating  = "Updating"
-	Deleting  = "Deleting"
-	Failed    = "Failed"
+	Requested  = "Requested"
+	Creating   = "Creating"
+	Active     = "Active"
+	Impaired   = "Impaired"
+	Inoperable = "Inoperable"
+	Updating   = "Updating"
+	Deleting   = "Deleting"
+	Failed     = "Failed"
+
+	Restoring     = "Restoring"
+	RestoreFailed = "RestoreFailed"
 )
+
+// Sealer keeps an administrator's password secret until the directory holds it.
+type Sealer interface {
+	Seal(plain []byte, owner string) []byte
+	Open(sealed []byte, owner string) ([]byte, error)
+}
+
+// Options is what a worker is made of. All fields are required.
+type Options struct {
+	Engines Engines
+	Sealer  Sealer
+	// Queue is where the engines report.
+	Queue *Queue
+	// Topics is who can be told of stages.
+	Topics event.Topics
+	// Node is this server's own name in records of what only one server can do.
+	Node   string
+	Logger *slog.Logger
+	Now    func() time.Time
+}
 
 // Worker moves directories. It is safe for concurrent use.
 type Worker struct {
+	Options
+	records     *store.Store
 	directories *store.Directories
-	engine      *embedded.Engine
-	keyring     *embedded.Keyring
-	logger      *slog.Logger
-	now         func() time.Time
-
-	stop    context.CancelFunc
-	stopped chan struct{}
-	queue   *queue
-}
-
-// queue is the directories that need a look, each at most once.
-type queue struct {
-	mu      sync.Mutex
-	pending map[string]bool
-	wake    chan struct{}
-}
-
-func (q *queue) add(id string) {
-	q.mu.Lock()
-	q.pending[id] = true
-	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (q *queue) take() []string {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	ids := make([]string, 0, len(q.pending))
-	for id := range q.pending {
-		ids = append(ids, id)
-	}
-	clear(q.pending)
-	return ids
+	snapshots   *store.Snapshots
+	extensions  *store.SchemaExtensions
+	delays      atomic.Pointer[Delays]
+	baseline    map[string]baseline // by directory
+	stop        context.CancelFunc
+	stopped     chan struct{}
+	placing     sync.Mutex // held while addresses are given to domain controllers
+	counting    sync.Mutex // held while snapshots are counted and one is added
 }
 
 // Start follows the store's directories, serves those that are there, and goes on with what was interrupted. It returns
-// when every directory that can be served is served.
-func Start(ctx context.Context, records *store.Store, engine *embedded.Engine, keyring *embedded.Keyring, logger *slog.Logger, now func() time.Time) (*Worker, error) {
+// when every directory whose engine is ready at once is served; domain controllers start meanwhile.
+func Start(ctx context.Context, records *store.Store, options Options) (*Worker, error) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w := &Worker{
-		engine: engine, keyring: keyring, logger: logger, now: now, stop: stop, stopped: make(chan struct{}),
-		queue: &queue{pending: map[string]bool{}, wake: make(chan struct{}, 1)},
-	}
+	w := &Worker{Options: options, records: records, stop: stop, stopped: make(chan struct{})}
 	var err error
-	if w.directories, err = records.FollowDirectories(running, w.queue.add); err != nil {
+	if w.directories, err = records.FollowDirectories(running, w.Queue.add); err != nil {
+		stop()
+		return nil, err
+	}
+	if w.snapshots, err = records.FollowSnapshots(running, w.Queue.add); err != nil {
+		stop()
+		return nil, err
+	}
+	if w.extensions, err = records.FollowSchemaExtensions(running, w.Queue.add); err != nil {
 		stop()
 		return nil, err
 	}
 	for _, record := range w.directories.All("", "", "", maxDirectories) {
-		if served(record.Stage) {
-			if err := w.serve(ctx, record); err != nil {
-				stop()
-				return nil, err
-			}
+		if !served(record) || len(record.Controllers) > 0 {
+			continue
+		}
+		err := w.serve(ctx, record)
+		switch {
+		case err != nil && EngineName(record) == Embedded:
+			stop()
+			return nil, err
+		case err != nil:
+			w.Logger.Error("a directory can't be served", "directory", record.ID, "err", err)
 		}
 	}
 	go w.run(running)
@@ -102,12 +113,26 @@ func (w *Worker) Stop() {
 	w.stop()
 	<-w.stopped
 	w.directories.Wait()
+	w.snapshots.Wait()
+	w.extensions.Wait()
 }
 
 // Directories is the set of all directories.
 func (w *Worker) Directories() *store.Directories { return w.directories }
 
-func served(stage string) bool { return stage == Active || stage == Impaired || stage == Updating }
+// served says whether a directory is to be reachable. One that was Inoperable may work again at any moment.
+func served(record store.Directory) bool {
+	if record.Share != nil {
+		return false
+	}
+	switch record.Stage {
+	case Active, Impaired, Updating:
+		return true
+	case Inoperable:
+		return EngineName(record) != Embedded
+	}
+	return false
+}
 
 // Domain is the record in the directory's own terms.
 func Domain(record store.Directory) (directory.Domain, error) {
@@ -115,26 +140,74 @@ func Domain(record store.Directory) (directory.Domain, error) {
 	return directory.Domain{ID: record.ID, Kind: directory.Kind(record.Type), Name: record.Name, NetBIOS: record.ShortName, SID: sid}, err
 }
 
+// Conn is the connection to a directory, whatever its engine. Where it can't be asked the error wraps
+// directory.ErrUnavailable.
+func (w *Worker) Conn(id string) (directory.Conn, error) {
+	record, err := w.directories.Find(id)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", directory.ErrUnavailable, err)
+	}
+	engine, err := w.engine(record)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Conn(id)
+}
+
 func (w *Worker) serve(ctx context.Context, record store.Directory) error {
+	engine, err := w.engine(record)
+	if err != nil {
+		return err
+	}
 	domain, err := Domain(record)
 	if err != nil {
 		return err
 	}
-	return w.engine.Serve(ctx, domain)
+	if err := engine.Serve(ctx, record, domain); err != nil {
+		return err
+	}
+	if EngineName(record) == Embedded {
+		return w.remind(ctx, record)
+	}
+	return nil
 }
 
+// ErrEngine says that the engine can't hold a new directory on this server. The text around it says why.
+var ErrEngine = errors.New("the engine can't hold the directory")
+
 // Create records a new directory; the rest happens in the background. An empty record.ID is filled in. Its errors are
-// store.ErrConflict when a given ID is taken, and store.ErrUnknown.
+// store.ErrConflict when a given ID is taken, store.ErrUnknown, and ErrEngine.
 func (w *Worker) Create(ctx context.Context, record store.Directory, password []byte) (store.Directory, error) {
+	w.placing.Lock()
+	defer w.placing.Unlock()
+	if err := w.deploy(&record); err != nil {
+		return record, fmt.Errorf("%w: %w", ErrEngine, err)
+	}
 	record.Stage, record.SID = Requested, newSID()
-	record.LaunchTime = w.now().UTC().Truncate(time.Millisecond)
-	record.StageTime = record.LaunchTime
+	return w.add(ctx, record, func(id string) []byte { return w.Sealer.Seal(password, id) })
+}
+
+// Attach records a domain that is there already, as Active. An empty record.ID is filled in; one that is taken is
+// replaced if record.Revision is its own.
+func (w *Worker) Attach(ctx context.Context, record store.Directory) (store.Directory, error) {
+	record.Stage, record.StageReason = Active, ""
+	return w.add(ctx, record, func(string) []byte { return nil })
+}
+
+func (w *Worker) add(ctx context.Context, record store.Directory, password func(id string) []byte) (store.Directory, error) {
+	record.StageTime = w.moment()
+	if record.Revision == 0 {
+		record.LaunchTime = record.StageTime
+	}
 	chosen := record.ID != ""
 	for {
 		if !chosen {
 			record.ID = newID()
 		}
-		record.Password = w.keyring.Seal(password, record.ID)
+		record.Password = password(record.ID)
+		if record.Connect != nil {
+			record.Connect.Password = record.Password
+		}
 		err := w.directories.Put(ctx, &record)
 		if errors.Is(err, store.ErrConflict) && !chosen {
 			continue
@@ -142,6 +215,8 @@ func (w *Worker) Create(ctx context.Context, record store.Directory, password []
 		return record, err
 	}
 }
+
+func (w *Worker) moment() time.Time { return w.Now().UTC().Truncate(time.Millisecond) }
 
 // Delete begins the end of a directory.
 func (w *Worker) Delete(ctx context.Context, record store.Directory) error {
@@ -157,7 +232,7 @@ func (w *Worker) Await(ctx context.Context, id string) error {
 			return err
 		case record.Stage == Active:
 			return nil
-		case record.Stage == Failed:
+		case record.Stage == Failed, record.Stage == RestoreFailed:
 			return fmt.Errorf("directory %s: %s", id, record.StageReason)
 		}
 		select {
@@ -168,10 +243,13 @@ func (w *Worker) Await(ctx context.Context, id string) error {
 	}
 }
 
-func newID() string {
-	var random [5]byte
-	_, _ = rand.Read(random[:]) // never fails
-	return fmt.Sprintf("d-%x", random)
+func newID() string { return "d-" + random() }
+
+// random is 10 hexadecimal digits.
+func random() string {
+	var bytes [5]byte
+	_, _ = rand.Read(bytes[:]) // never fails
+	return hex.EncodeToString(bytes[:])
 }
 
 func newSID() string {
@@ -180,70 +258,81 @@ func newSID() string {
 	return fmt.Sprintf("S-1-5-21-%d-%d-%d", binary.LittleEndian.Uint32(random[:]), binary.LittleEndian.Uint32(random[4:]), binary.LittleEndian.Uint32(random[8:]))
 }
 
-const retryAfter = time.Second
-
-// run looks at every directory that changed, each in a goroutine of its own, one at a time per directory.
-func (w *Worker) run(ctx context.Context) {
-	defer close(w.stopped)
-	var group sync.WaitGroup
-	defer group.Wait()
-	busy := map[string]bool{}
-	finished := make(chan string)
-	start := func(id string) {
-		busy[id] = true
-		group.Go(func() {
-			err := w.advance(ctx, id)
-			if err != nil && ctx.Err() == nil {
-				w.logger.Warn("a directory can't be moved on; trying again", "directory", id, "err", err)
-				time.AfterFunc(retryAfter, func() { w.queue.add(id) })
-			}
-			select {
-			case finished <- id:
-			case <-ctx.Done():
-			}
-		})
+// advance does the next thing that a directory's stage asks for. Every step can be repeated. attempt is how often it has
+// failed in a row.
+func (w *Worker) advance(ctx context.Context, t task, attempt int) error {
+	if isSchemaExtension(t.id) {
+		w.noteSchema(t.id)
+		return nil
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case id := <-finished:
-			delete(busy, id)
-		case <-w.queue.wake:
-		}
-		for _, id := range w.queue.take() {
-			if busy[id] {
-				// Its goroutine may have read the record before it changed: look again when it is done.
-				time.AfterFunc(time.Millisecond, func() { w.queue.add(id) })
-				continue
-			}
-			start(id)
-		}
+	if isSnapshot(t.id) {
+		return w.advanceSnapshot(ctx, t.id, attempt)
 	}
-}
-
-// advance does the next thing that a directory's stage asks for. Every step can be repeated.
-func (w *Worker) advance(ctx context.Context, id string) error {
-	record, err := w.directories.Find(id)
+	record, err := w.directories.Find(t.id)
 	if errors.Is(err, store.ErrNotFound) {
-		w.engine.Drop(id)
+		for _, engine := range w.Engines {
+			engine.Drop(t.id)
+		}
+		w.wakeDependents(t.id)
+		return nil
+	}
+	if record.Share != nil {
+		return w.advanceShare(ctx, record)
+	}
+	// What only another server can do is its business.
+	if record.Node != "" && record.Node != w.Node {
+		return nil
+	}
+	if record.Held {
 		return nil
 	}
 	switch record.Stage {
 	case Requested:
 		return lost(w.enter(ctx, &record, Creating, ""))
 	case Creating:
-		return w.create(ctx, record)
+		if w.early(t.id, record.StageTime, func(d Delays) time.Duration { return d.Create }) {
+			return nil
+		}
+		return w.create(ctx, record, attempt)
+	case Restoring:
+		if w.early(t.id, record.StageTime, func(d Delays) time.Duration { return d.Restore }) {
+			return nil
+		}
+		return w.restore(ctx, record, attempt)
+	case RestoreFailed:
+		engine, err := w.engine(record)
+		if err == nil {
+			engine.Drop(t.id)
+		}
+		return err
 	case Deleting:
-		if err := w.engine.Remove(ctx, id); err != nil {
+		if w.early(t.id, record.StageTime, func(d Delays) time.Duration { return d.Delete }) {
+			return nil
+		}
+		engine, err := w.engine(record)
+		if err != nil {
+			return err
+		}
+		if err := w.removeSnapshots(ctx, record, engine); err != nil {
+			return err
+		}
+		if err := w.dismantle(ctx, record); err != nil {
+			return err
+		}
+		if err := engine.Remove(ctx, t.id); err != nil {
 			return err
 		}
 		return lost(w.directories.Remove(ctx, record))
 	}
-	if served(record.Stage) {
-		return w.serve(ctx, record)
+	if !served(record) {
+		return nil
 	}
-	return nil
+	err = w.serve(ctx, record)
+	w.wakeSnapshots(record)
+	if t.health || record.Node != "" {
+		err = errors.Join(err, lost(w.reflect(ctx, record, err)))
+	}
+	return errors.Join(err, w.settle(ctx, t.id))
 }
 
 // lost forgives a conflict: whoever won goes on.
@@ -254,45 +343,52 @@ func lost(err error) error {
 	return err
 }
 
-func (w *Worker) create(ctx context.Context, record store.Directory) error {
+// maxAttempts is how often the making of a domain is tried before the directory is Failed. The embedded engine fails only
+// while the store does, and goes on for as long as it takes.
+const maxAttempts = 3
+
+func (w *Worker) create(ctx context.Context, record store.Directory, attempt int) error {
+	engine, err := w.engine(record)
+	if err != nil {
+		return err
+	}
 	domain, err := Domain(record)
 	if err != nil {
 		return err
 	}
-	password, err := w.keyring.Open(record.Password, record.ID)
+	password, err := w.Sealer.Open(record.Password, record.ID)
 	if err != nil {
 		return lost(w.enter(ctx, &record, Failed, "The administrator's password can't be read: "+err.Error()))
 	}
 	defer clear(password)
-	if err := w.engine.Serve(ctx, domain); err != nil {
+	err = engine.Create(ctx, record, domain, password)
+	hopeless := errors.Is(err, directory.ErrPassword) || errors.Is(err, remote.ErrBind) || EngineName(record) != Embedded && attempt+1 >= maxAttempts && ctx.Err() == nil
+	switch {
+	case err != nil && hopeless:
+		return lost(w.enter(ctx, &record, Failed, shorten(err.Error())))
+	case err != nil:
 		return err
 	}
-	if err := w.engine.Provision(ctx, domain); err != nil {
-		return err
+	if e, ok := engine.(finder); ok {
+		record.SID = e.Found(record.ID).String()
 	}
-	conn, err := w.engine.Conn(record.ID)
-	if err != nil {
-		return err
-	}
-	err = directory.LayOut(ctx, conn, domain, password)
-	if errors.Is(err, directory.ErrPassword) {
-		return lost(w.enter(ctx, &record, Failed, err.Error()))
-	}
-	if err != nil {
-		return err
+	for i := range record.Controllers {
+		record.Controllers[i].Stage, record.Controllers[i].StageTime = Active, w.moment()
 	}
 	return lost(w.enter(ctx, &record, Active, ""))
 }
 
 func (w *Worker) enter(ctx context.Context, record *store.Directory, stage, reason string) error {
+	former := record.Stage
 	record.Stage, record.StageReason = stage, reason
-	record.StageTime = w.now().UTC().Truncate(time.Millisecond)
+	record.StageTime = w.moment()
+	w.noteStage(record, former)
 	if stage == Active || stage == Failed {
 		record.Password = nil
 	}
 	if err := w.directories.Put(ctx, record); err != nil {
 		return err
 	}
-	w.logger.Info("directory", "id", record.ID, "name", record.Name, "stage", stage, "reason", reason)
+	w.Logger.Info("directory", "id", record.ID, "name", record.Name, "stage", stage, "reason", reason)
 	return nil
 }

@@ -49,7 +49,10 @@ func (w world) run(t *testing.T, prepare func(*store.Store), use func(*lifecycle
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	worker, err := lifecycle.Start(t.Context(), records, engine, w.keyring, logger, time.Now)
+	worker, err := lifecycle.Start(t.Context(), records, lifecycle.Options{
+		Engines: lifecycle.Engines{lifecycle.Embedded: lifecycle.NewEmbedded(engine)}, Sealer: w.keyring, Queue: lifecycle.NewQueue(), Node: "0123456789",
+		Logger: logger, Now: time.Now,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +175,7 @@ func TestDeletionGoesOn(t *testing.T) {
 		stop()
 		directories.Wait()
 	}, func(worker *lifecycle.Worker, engine *embedded.Engine) {
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for {
 			if _, err := worker.Directories().Find(id); errors.Is(err, store.ErrNotFound) {
 				break

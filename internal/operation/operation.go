@@ -27,18 +27,37 @@ type Call struct {
 	Region    string // from the signature's credential scope
 	Principal identity.Principal
 	Time      time.Time
+	// Subject is the SID of the object that the operation found the call to be about, for the audit trail; "" is none.
+	Subject string
+	// May says whether the caller is allowed another action (ds:UpdateRadius) on a directory: for what an answer shows only to
+	// who may change it.
+	May func(action, directory string) bool
 }
+
+// The condition keys that Latchkey has besides AWS's. They are about the user whose password is to be reset.
+const (
+	// UserName is the user's sAMAccountName as the directory writes it.
+	UserName = "latchkey:UserName"
+	// UserOU is the DNs of all that the user is below: its OU, the OU around that, and so on up to the domain.
+	UserOU = "latchkey:UserOU"
+	// UserGroups is the sAMAccountNames of all groups that the user is in, also by way of others and by primaryGroupID.
+	UserGroups = "latchkey:UserGroups"
+)
 
 // Spec is one row of a service's operation table.
 type Spec struct {
 	Name   string
 	Access Access
-	// Status is how docs/operations.md calls it.
+	// Status is how docs/operations.md calls it, and Note what else it says of it.
 	Status Status
+	Note   string
 	// New makes an empty request to decode into. Nil for an operation that is not built.
 	New func() any
 	// Directory is the directory the request is about, for authorization and audit; "" when there is none.
 	Directory func(in any) string
+	// About is the values of Latchkey's own condition keys for a request, by their names; nil for an operation that has none. It is
+	// asked only where a policy needs to know.
+	About func(ctx context.Context, call *Call, in any) (map[string][]string, error)
 	// Run does the work. in is what New made.
 	Run func(ctx context.Context, call *Call, in any) (any, error)
 }
@@ -46,11 +65,21 @@ type Spec struct {
 // Status is an operation's honest state.
 type Status string
 
-// The states of an operation: it does what AWS does, or it answers as AWS answers a name that it does not know.
+// The states of an operation: it does on the directory what AWS does; it keeps what it is given, validated, and gives it back,
+// without an effect outside; it refuses, with the exception that AWS has for it; or it is not built yet, and answers as AWS
+// answers a name that it does not know.
 const (
 	Real     Status = "real"
+	Recorded Status = "recorded"
+	Refused  Status = "refused"
 	NotBuilt Status = "not built"
 )
+
+// With is the same row with another status, and the reason for it.
+func (s Spec) With(status Status, note string) Spec {
+	s.Status, s.Note = status, note
+	return s
+}
 
 // New is the row of an operation with a real effect. directory picks the directory's id out of the request, or is nil.
 func New[In, Out any](name string, access Access, directory func(*In) string, run func(context.Context, *Call, *In) (*Out, error)) Spec {
@@ -73,6 +102,14 @@ func New[In, Out any](name string, access Access, directory func(*In) string, ru
 			return out, nil
 		},
 	}
+}
+
+// Knowing is the same row with values for Latchkey's own condition keys.
+func Knowing[In any](s Spec, about func(context.Context, *Call, *In) (map[string][]string, error)) Spec {
+	s.About = func(ctx context.Context, call *Call, in any) (map[string][]string, error) {
+		return about(ctx, call, in.(*In))
+	}
+	return s
 }
 
 // Missing is the row of an operation that is not built yet: it answers as AWS answers an unknown operation.

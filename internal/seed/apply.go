@@ -13,31 +13,30 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"latchkey/internal/directory"
+	"latchkey/internal/directory/remote"
 	"latchkey/internal/lifecycle"
 	"latchkey/internal/store"
 )
 
-// Engine reaches the directories.
-type Engine interface {
-	Conn(id string) (directory.Conn, error)
-}
-
 // Apply makes what is missing and leaves the rest as it is. What is there already and contradicts the seed is an error
-// that says where.
-func Apply(ctx context.Context, s *Seed, worker *lifecycle.Worker, engine Engine, account string) error {
+// that says where. engine holds the new directories for which the seed names none.
+func Apply(ctx context.Context, s *Seed, worker *lifecycle.Worker, account, engine string) error {
 	records := make([]store.Directory, len(s.Directories))
 	for i, d := range s.Directories {
-		record, err := create(ctx, d, worker, account)
+		record, err := create(ctx, d, worker, account, engine)
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.At, err)
 		}
 		records[i] = record
 	}
 	for i, d := range s.Directories {
+		if d.Remote != nil {
+			continue
+		}
 		if err := worker.Await(ctx, records[i].ID); err != nil {
 			return fmt.Errorf("%s: %w", d.At, err)
 		}
-		conn, err := engine.Conn(records[i].ID)
+		conn, err := worker.Conn(records[i].ID)
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.At, err)
 		}
@@ -53,10 +52,10 @@ func Apply(ctx context.Context, s *Seed, worker *lifecycle.Worker, engine Engine
 }
 
 // create makes the directory, or finds it: by its id, or without one by its name and region.
-func create(ctx context.Context, d Directory, worker *lifecycle.Worker, account string) (store.Directory, error) {
+func create(ctx context.Context, d Directory, worker *lifecycle.Worker, account, engine string) (store.Directory, error) {
 	wanted := store.Directory{
 		ID: d.ID, Account: account, Region: d.Region, Type: d.Type, Name: d.Name, ShortName: d.ShortName, Size: d.Size, Edition: d.Edition,
-		Description: d.Description,
+		Description: d.Description, Engine: orElse(d.Engine, engine),
 	}
 	for _, there := range worker.Directories().All(account, "", "", 1<<20) {
 		same := there.ID == d.ID || d.ID == "" && there.Name == d.Name && there.Region == d.Region
@@ -67,9 +66,36 @@ func create(ctx context.Context, d Directory, worker *lifecycle.Worker, account 
 			return there, fmt.Errorf("directory %s exists as %s %s (%s) in %s, and the seed wants %s %s (%s) in %s",
 				there.ID, there.Type, there.Name, there.ShortName, there.Region, d.Type, d.Name, d.ShortName, d.Region)
 		}
+		if have := lifecycle.EngineName(there); d.Engine != "" && d.Engine != have {
+			return there, fmt.Errorf("directory %s is held by the engine %s, and the seed wants %s", there.ID, have, d.Engine)
+		}
 		return there, nil
 	}
+	if d.Remote != nil {
+		return attach(ctx, d, wanted, worker)
+	}
 	return worker.Create(ctx, wanted, d.Password.Bytes())
+}
+
+// attach checks the domain and records it. A seed that was applied before is not checked again: a domain that can't be
+// reached must not keep the server from its start.
+func attach(ctx context.Context, d Directory, wanted store.Directory, worker *lifecycle.Worker) (store.Directory, error) {
+	wanted.Reset = store.Reset{
+		Bases: d.Remote.ResetBases, LeaveOut: d.Remote.LeaveOut, History: d.Remote.RespectHistory, MustChange: d.Remote.MustChange, ReadBack: d.Remote.ReadBack,
+	}
+	record, report, err := worker.AttachRemote(ctx, wanted, remote.Settings{
+		URLs: d.Remote.URLs, Discover: d.Remote.Discover, PreferPDC: d.Remote.PreferPDC, Resolver: d.Remote.Resolver,
+		BindDN: d.Remote.BindDN, BindPasswordFile: d.Remote.BindPasswordFile, CAFile: d.Remote.CAFile,
+	})
+	if errors.Is(err, lifecycle.ErrRefused) {
+		err = nil
+		for _, finding := range report.Findings {
+			if finding.Status == remote.StatusFailed {
+				err = errors.Join(err, fmt.Errorf("%s: %s (hint: %s)", finding.Name, finding.Detail, finding.Fix))
+			}
+		}
+	}
+	return record, err
 }
 
 // filler makes what is in one directory.
@@ -302,7 +328,12 @@ func (f *filler) user(ctx context.Context, u User) error {
 	if entry.GetAttributeValue("userAccountControl") != asAdded {
 		return nil
 	}
-	if err := f.joinAll(ctx, u.Name, u.Groups); err != nil {
+	// Only a group that the user is in becomes the primary one.
+	groups := u.Groups
+	if u.PrimaryGroup != "" && !slices.Contains(groups, u.PrimaryGroup) {
+		groups = append(slices.Clone(groups), u.PrimaryGroup)
+	}
+	if err := f.joinAll(ctx, u.Name, groups); err != nil {
 		return err
 	}
 	return f.finishUser(ctx, u, entry.DN)

@@ -41,7 +41,10 @@ func newWorld(t *testing.T) world {
 		t.Fatal(err)
 	}
 	t.Cleanup(engine.Close)
-	worker, err := lifecycle.Start(t.Context(), records, engine, keyring, logger, time.Now)
+	worker, err := lifecycle.Start(t.Context(), records, lifecycle.Options{
+		Engines: lifecycle.Engines{lifecycle.Embedded: lifecycle.NewEmbedded(engine)}, Sealer: keyring, Queue: lifecycle.NewQueue(), Node: "0123456789",
+		Logger: logger, Now: time.Now,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +58,7 @@ func (w world) apply(t *testing.T, text string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return seed.Apply(t.Context(), parsed, w.worker, w.engine, "123456789012")
+	return seed.Apply(t.Context(), parsed, w.worker, "123456789012", "")
 }
 
 // dump is every attribute of every entry.

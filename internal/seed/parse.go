@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/go-ldap/ldap/v3"
 	"go.yaml.in/yaml/v3"
 
 	"latchkey/internal/directory"
@@ -51,16 +52,13 @@ type parser struct{ *reader }
 
 var (
 	directoryID   = regexp.MustCompile(`^d-[0-9a-f]{10}$`)
-	directoryName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
-	shortName     = regexp.MustCompile(`^[A-Z0-9]([A-Z0-9_-]*[A-Z0-9])?$`)
 	region        = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
 	attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*$`)
 )
 
 const (
 	defaultRegion = "us-east-1"
-	maxName       = 64 // AWS's limit for a directory's name
-	maxShortName  = 15 // MS-ADTS: a NetBIOS name
+	maxName       = 64 // of an organizational unit (the schema's rangeUpper of ou)
 )
 
 func (p parser) directory(node *yaml.Node) Directory {
@@ -68,7 +66,10 @@ func (p parser) directory(node *yaml.Node) Directory {
 	d := Directory{
 		At: m.at, ID: m.string("id"), Type: m.string("type"), Name: strings.ToLower(m.string("name")), ShortName: strings.ToUpper(m.string("shortName")),
 		Region: orElse(m.string("region"), defaultRegion), Description: m.string("description"),
-		Size: m.string("size"), Edition: m.string("edition"), Password: m.secret("password"),
+		Size: m.string("size"), Edition: m.string("edition"), Engine: m.string("engine"), Password: m.secret("password"),
+	}
+	if remote := m.take("remote"); remote != nil {
+		d.Remote = p.remote(remote)
 	}
 	if policy := m.take("passwordPolicy"); policy != nil {
 		d.Policy = p.policy(policy)
@@ -90,8 +91,50 @@ func (p parser) directory(node *yaml.Node) Directory {
 	m.done()
 	p.names(m, &d)
 	p.kind(m, &d)
-	p.administrator(m, &d)
+	p.engine(m, &d)
 	return d
+}
+
+// engine checks what holds the directory, and that it is given what it needs and nothing that it can't use.
+func (p parser) engine(m *mapping, d *Directory) {
+	if d.Engine != "" {
+		p.oneOf(m, "engine", d.Engine, "embedded", "samba", "remote")
+	}
+	if d.Engine != "remote" {
+		if d.Remote != nil {
+			p.report(m.place("remote"), "remote: only a directory with the engine remote has it")
+		}
+		p.administrator(m, d)
+		return
+	}
+	if d.Remote == nil {
+		p.report(m.at, "remote: the engine remote needs to know how the domain is reached")
+	}
+	for _, key := range []string{"password", "passwordPolicy", "organizationalUnits", "groups", "users", "computers"} {
+		if m.values[key] != nil {
+			p.report(m.place(key), "%s: a seed changes nothing in a domain that somebody else runs", key)
+		}
+	}
+}
+
+func (p parser) remote(node *yaml.Node) *Remote {
+	m := p.mapping(node, "remote")
+	defer m.done()
+	r := &Remote{
+		URLs: m.strings("urls"), Discover: m.flag("discover"), PreferPDC: m.flag("preferPdc"), Resolver: m.string("resolver"),
+		BindDN: m.string("bindDn"), BindPasswordFile: m.string("bindPasswordFile"), CAFile: m.string("caFile"),
+		ResetBases: m.strings("resetBases"), LeaveOut: m.strings("leaveOut"),
+		RespectHistory: m.flag("respectHistory"), MustChange: m.flag("mustChange"), ReadBack: m.flag("readBack"),
+	}
+	for _, attribute := range r.LeaveOut {
+		p.oneOf(m, "leaveOut", attribute, "userAccountControl", "lockoutTime", "pwdLastSet")
+	}
+	for _, base := range r.ResetBases {
+		if _, err := ldap.ParseDN(base); err != nil || base == "" {
+			p.report(m.place("resetBases"), "resetBases: %q is not a DN", base)
+		}
+	}
+	return r
 }
 
 // names checks what the directory is called, and fills in the short name.
@@ -102,16 +145,15 @@ func (p parser) names(m *mapping, d *Directory) {
 	if !region.MatchString(d.Region) {
 		p.report(m.place("region"), "region: %q is not an AWS Region", d.Region)
 	}
-	if len(d.Name) > maxName || !directoryName.MatchString(d.Name) {
-		p.report(m.place("name"), "name: a directory needs a DNS name with a dot, of at most %d characters, not %q", maxName, d.Name)
+	if err := directory.CheckName(d.Name); err != nil {
+		p.report(m.place("name"), "name: %w, not %q", err, d.Name)
 		return
 	}
 	if d.ShortName == "" {
-		label, _, _ := strings.Cut(strings.ToUpper(d.Name), ".")
-		d.ShortName = strings.TrimRight(label[:min(len(label), maxShortName)], "-")
+		d.ShortName = directory.DefaultShortName(d.Name)
 	}
-	if len(d.ShortName) > maxShortName || !shortName.MatchString(d.ShortName) || strings.Trim(d.ShortName, "0123456789") == "" {
-		p.report(m.place("shortName"), "shortName: %q is not a NetBIOS name: at most %d letters, digits, - and _, and not digits alone", d.ShortName, maxShortName)
+	if err := directory.CheckShortName(d.ShortName); err != nil {
+		p.report(m.place("shortName"), "shortName: %q is not a NetBIOS name: %w", d.ShortName, err)
 	}
 }
 

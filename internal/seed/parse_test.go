@@ -217,6 +217,58 @@ func TestErrorsNeverShowAPassword(t *testing.T) {
 	}
 }
 
+func TestRemote(t *testing.T) {
+	s, err := parse(`directories:
+  - type: MicrosoftAD
+    name: corp.example.com
+    engine: remote
+    remote:
+      urls: [ldaps://dc1.corp.example.com, ldaps://dc2.corp.example.com]
+      discover: true
+      preferPdc: true
+      resolver: 10.0.0.1:53
+      bindDn: CN=latchkey,CN=Users,DC=corp,DC=example,DC=com
+      bindPasswordFile: /etc/latchkey/corp.password
+      caFile: /etc/latchkey/corp.pem
+      resetBases: ["OU=Sales,DC=corp,DC=example,DC=com"]
+      leaveOut: [lockoutTime]
+      respectHistory: true
+      mustChange: true
+      readBack: true
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &seed.Remote{
+		URLs: []string{"ldaps://dc1.corp.example.com", "ldaps://dc2.corp.example.com"}, Discover: true, PreferPDC: true, Resolver: "10.0.0.1:53",
+		BindDN: "CN=latchkey,CN=Users,DC=corp,DC=example,DC=com", BindPasswordFile: "/etc/latchkey/corp.password", CAFile: "/etc/latchkey/corp.pem",
+		ResetBases: []string{"OU=Sales,DC=corp,DC=example,DC=com"}, LeaveOut: []string{"lockoutTime"}, RespectHistory: true, MustChange: true, ReadBack: true,
+	}
+	if diff := cmp.Diff(want, s.Directories[0].Remote); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEngines(t *testing.T) {
+	const start = "directories:\n  - type: SimpleAD\n    name: lab.example.com\n"
+	for text, want := range map[string]string{
+		"    password: Boss-Passw0rd\n    engine: samba\n":                                        "",
+		"    password: Boss-Passw0rd\n    engine: azure\n":                                        `s.yaml:5: engine: "azure" is not embedded or samba or remote`,
+		"    password: Boss-Passw0rd\n    remote: {urls: [x]}\n":                                  "s.yaml:5: remote: only a directory with the engine remote",
+		"    engine: remote\n":                                                                    "s.yaml:2: remote: the engine remote needs",
+		"    engine: remote\n    remote: {urls: [x]}\n    password: Boss-Passw0rd\n":              "s.yaml:6: password: a seed changes nothing",
+		"    engine: remote\n    remote: {urls: [x]}\n    users: [{name: jane}]\n":                "s.yaml:6: users: a seed changes nothing",
+		"    engine: remote\n    remote: {urls: [x], leaveOut: [unicodePwd]}\n":                   `s.yaml:5: leaveOut: "unicodePwd" is not`,
+		"    engine: remote\n    remote: {urls: [x], resetBases: [Sales]}\n":                      `s.yaml:5: resetBases: "Sales" is not a DN`,
+		"    engine: remote\n    remote: {urls: [x], bindPassword: 'Boss-Passw0rd', caFile: x}\n": `unknown key "bindPassword"`,
+	} {
+		_, err := parse(start + text)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../../examples/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -252,7 +304,7 @@ func FuzzParse(f *testing.F) {
 		}
 		if err == nil {
 			for _, d := range s.Directories {
-				if d.Password.IsZero() || d.ShortName == "" || !strings.Contains(d.Name, ".") {
+				if (d.Password.IsZero() && d.Engine != "remote") || d.ShortName == "" || !strings.Contains(d.Name, ".") {
 					t.Fatalf("incomplete: %+v", d)
 				}
 			}

@@ -33,12 +33,30 @@ type Directory struct {
 	Description string
 	Size        string // of a SimpleAD
 	Edition     string // of a MicrosoftAD
+	Engine      string // embedded, samba or remote; empty: the server's default
+	Remote      *Remote
 	Password    wire.Secret
 	Policy      *Policy // nil: AD's defaults
 	Units       []Unit
 	Groups      []Group
 	Users       []User
 	Computers   []Computer
+}
+
+// Remote is how a domain that somebody else runs is reached, and what its resets may do.
+type Remote struct {
+	URLs             []string
+	Discover         bool
+	PreferPDC        bool
+	Resolver         string
+	BindDN           string
+	BindPasswordFile string
+	CAFile           string
+	ResetBases       []string
+	LeaveOut         []string
+	RespectHistory   bool
+	MustChange       bool
+	ReadBack         bool
 }
 
 // Policy is the password settings that differ from AD's defaults; nil keeps the default.

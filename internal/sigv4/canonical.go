@@ -45,8 +45,27 @@ func parseQuery(raw string) ([]parameter, error) {
 	return query, nil
 }
 
-// appendCanonical appends the canonical request. size is the length of the body.
-func (c *claim) appendCanonical(dst []byte, r *http.Request, payload []byte, size int) ([]byte, error) {
+// appendText is the text that is signed, in dst's place; payload is the hash of the body in hexadecimal, and size its
+// length.
+func (c *claim) appendText(dst []byte, r *http.Request, payload []byte, size int) []byte {
+	dst = c.appendCanonical(dst, r, payload, size)
+	canonical := sha256.Sum256(dst)
+	dst = append(dst[:0], algorithm...)
+	dst = append(dst, '\n')
+	dst = append(dst, c.stamp...)
+	dst = append(dst, '\n')
+	dst = append(dst, c.scope.date...)
+	dst = append(dst, '/')
+	dst = append(dst, c.scope.region...)
+	dst = append(dst, '/')
+	dst = append(dst, c.scope.service...)
+	dst = append(dst, '/')
+	dst = append(dst, terminator...)
+	dst = append(dst, '\n')
+	return hex.AppendEncode(dst, canonical[:])
+}
+
+func (c *claim) appendCanonical(dst []byte, r *http.Request, payload []byte, size int) []byte {
 	dst = append(dst, r.Method...)
 	dst = append(dst, '\n')
 	if path := r.URL.EscapedPath(); path == "" {
@@ -67,7 +86,7 @@ func (c *claim) appendCanonical(dst []byte, r *http.Request, payload []byte, siz
 	dst = append(dst, '\n')
 	dst = append(dst, c.signedHeaders...)
 	dst = append(dst, '\n')
-	return append(dst, payload...), nil
+	return append(dst, payload...)
 }
 
 func (c *claim) appendQuery(dst []byte) []byte {

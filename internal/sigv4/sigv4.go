@@ -1,5 +1,6 @@
 // Package sigv4 answers one question: does this signature prove this access key? It reads AWS Signature Version 4 in the
-// Authorization header and in the query string (presigned), and nothing else: no SigV4A, no chunked payloads.
+// Authorization header and in the query string (presigned), and nothing else: no SigV4A, no chunked payloads. For our own
+// client it also signs, in the Authorization header.
 //
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 package sigv4
@@ -101,7 +102,7 @@ func (v *Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (Re
 		return Result{}, err
 	}
 	if !anyKey {
-		if err := v.compare(&c, r, secret, &payload, len(body)); err != nil {
+		if err := v.compare(&c, r, secret, payload[:], len(body)); err != nil {
 			return Result{}, err
 		}
 	}
@@ -134,33 +135,14 @@ func mismatch(why string) error {
 }
 
 // compare computes the signature and holds it against the one sent.
-func (v *Verifier) compare(c *claim, r *http.Request, secret string, payload *[2 * sha256.Size]byte, size int) error {
+func (v *Verifier) compare(c *claim, r *http.Request, secret string, payload []byte, size int) error {
 	buffer := v.buffers.Get().(*[]byte)
 	defer func() {
 		if cap(*buffer) <= 64<<10 {
 			v.buffers.Put(buffer)
 		}
 	}()
-	text, err := c.appendCanonical((*buffer)[:0], r, payload[:], size)
-	if err != nil {
-		return err
-	}
-	canonical := sha256.Sum256(text)
-
-	text = append(text[:0], algorithm...)
-	text = append(text, '\n')
-	text = append(text, c.stamp...)
-	text = append(text, '\n')
-	text = append(text, c.scope.date...)
-	text = append(text, '/')
-	text = append(text, c.scope.region...)
-	text = append(text, '/')
-	text = append(text, c.scope.service...)
-	text = append(text, '/')
-	text = append(text, terminator...)
-	text = append(text, '\n')
-	text = hex.AppendEncode(text, canonical[:])
-
+	text := c.appendText((*buffer)[:0], r, payload, size)
 	key, cached := v.keys.find(c.scope, secret)
 	if !cached {
 		key = derive(secret, c.scope)

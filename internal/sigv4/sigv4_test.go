@@ -368,7 +368,7 @@ func TestPresignedLife(t *testing.T) {
 }
 
 func TestAnyKey(t *testing.T) {
-	v := New(Options{Service: service, Now: func() time.Time { return noon }, Lookup: identity.NewAnyKeys("aws", "000000000000").Lookup})
+	v := New(Options{Service: service, Now: func() time.Time { return noon }, Lookup: identity.NewAnyKeys("aws", "000000000000", nil).Lookup})
 	body := []byte("{}")
 	r := signed(t, body, nil)
 	r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), keyID, "test", 1))

@@ -3,12 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"slices"
-	"sync"
 	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 const directoryPrefix = root + "directory/"
@@ -34,8 +29,81 @@ type Directory struct {
 	// Password is the administrator's, sealed, until the directory holds it.
 	Password []byte `json:"password,omitempty"`
 
+	// Engine is what holds the directory's objects; "" is the embedded one.
+	Engine string `json:"engine,omitempty"`
+	// Node is the server that runs the directory's domain controllers; "" when every server can serve it.
+	Node string `json:"node,omitempty"`
+	// Controllers are the domain controllers that the server runs for it.
+	Controllers []Controller `json:"controllers,omitempty"`
+	// Remote is how a domain that somebody else runs is reached, in the engine's own form.
+	Remote json.RawMessage `json:"remote,omitempty"`
+	Reset  Reset           `json:"reset,omitzero"`
+	// Held says that a developer keeps the directory in its stage.
+	Held    bool     `json:"held,omitempty"`
+	Connect *Connect `json:"connect,omitempty"`
+	Share   *Share   `json:"share,omitempty"`
+	// Restore is the restoration that goes on while the stage is Restoring; after it, the last one.
+	Restore Restore `json:"restore,omitzero"`
+
+	// Alias is the name of the access URL; "" is the directory's id.
+	Alias      string `json:"alias,omitempty"`
+	SSO        bool   `json:"sso,omitempty"`
+	DataAccess Status `json:"dataAccess,omitzero"`
+	Network    string `json:"network,omitempty"`
+	OS         string `json:"os,omitempty"`
+
+	Regions  []Region  `json:"regions,omitempty"` // besides its own
+	IPRoutes []IPRoute `json:"ipRoutes,omitempty"`
+	Updates  []Update  `json:"updates,omitempty"` // of its setup, the oldest first
+	Radius   *Radius   `json:"radius,omitempty"`
+
+	Certificates []Certificate `json:"certificates,omitempty"`
+	// LDAPS is of AWS's type Client. ClientAuth is by AWS's types.
+	LDAPS      Status            `json:"ldaps,omitzero"`
+	ClientAuth map[string]Status `json:"clientAuth,omitempty"`
+	Settings   []Setting         `json:"settings,omitempty"` // those that were ever changed
+
+	Trusts     []Trust     `json:"trusts,omitempty"`
+	Forwarders []Forwarder `json:"forwarders,omitempty"`
+
+	LogSubscription *LogSubscription `json:"logSubscription,omitempty"`
+	EventTopics     []EventTopic     `json:"eventTopics,omitempty"`
+
 	// Revision is the record's version in the store; 0 for one that is not there yet.
 	Revision int64 `json:"-"`
+}
+
+// Controller is one domain controller. Stage and StageReason are AWS's Status and StatusReason.
+type Controller struct {
+	ID          string    `json:"id"`
+	Host        string    `json:"host"`
+	Address     string    `json:"address"`
+	Stage       string    `json:"stage"`
+	StageReason string    `json:"stageReason,omitempty"`
+	StageTime   time.Time `json:"stageTime"`
+	LaunchTime  time.Time `json:"launchTime"`
+}
+
+// Reset is what an operator has chosen for the resets of one directory.
+type Reset struct {
+	// Bases are the DNs below which users may be reset; none: all that AWS's rules leave.
+	Bases []string `json:"bases,omitempty"`
+	// LeaveOut is the attributes that the service account may not write.
+	LeaveOut []string `json:"leaveOut,omitempty"`
+	// History holds a new password against those that the user had.
+	History bool `json:"history,omitempty"`
+	// MustChange makes the user choose another password at the next logon.
+	MustChange bool `json:"mustChange,omitempty"`
+	// ReadBack proves the new password by a bind before the reset is acknowledged.
+	ReadBack bool `json:"readBack,omitempty"`
+}
+
+// Restore is how a directory is put back to what it was.
+type Restore struct {
+	// Snapshot is the id of what it is put back from.
+	Snapshot string `json:"snapshot,omitempty"`
+	// Number counts the restorations of the directory: what is held of it from before the newest is not it any more.
+	Number int `json:"number,omitempty"`
 }
 
 // VPC is where a directory would be on AWS: kept and shown, without effect.
@@ -44,163 +112,35 @@ type VPC struct {
 	Subnets []string `json:"subnets"`
 }
 
+// Status is the state of something that a directory has, in AWS's words, and why and since when it is so.
+type Status struct {
+	State  string    `json:"state,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+}
+
 // Tag is a label on a directory.
 type Tag struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
 }
 
-// Put writes the record if it still is at d.Revision (0: if there is none of that id), and sets d.Revision. Its errors
-// are ErrConflict and ErrUnknown.
-func (s *Store) putDirectory(ctx context.Context, d *Directory) error {
-	value, err := json.Marshal(d)
-	if err != nil {
-		return err
-	}
-	key := directoryPrefix + d.ID
-	revision, err := s.commit(ctx, []clientv3.Cmp{unchanged(key, d.Revision)}, []clientv3.Op{clientv3.OpPut(key, string(value))})
-	if err != nil {
-		return fmt.Errorf("directory %s: %w", d.ID, err)
-	}
-	d.Revision = revision
-	return nil
-}
-
-func unchanged(key string, revision int64) clientv3.Cmp {
-	return clientv3.Compare(clientv3.ModRevision(key), "=", revision)
-}
-
-// Directories is the set of all directories, kept in memory and current: what this process wrote is there at once, what
-// others wrote a moment later.
-type Directories struct {
-	store   *Store
-	done    <-chan struct{}
-	changed func(id string)
-
-	mu    sync.RWMutex
-	byID  map[string]Directory
-	seen  map[string]int64 // the newest revision applied, also of directories that are gone
-	order []string         // ids, sorted
-}
+// Directories is the set of all directories.
+type Directories = Set[Directory]
 
 // FollowDirectories reads all directories and keeps them current until ctx ends. changed is called for each directory
 // that is there, changes or goes, whoever changed it; it must not wait.
 func (s *Store) FollowDirectories(ctx context.Context, changed func(id string)) (*Directories, error) {
-	d := &Directories{store: s, changed: changed, byID: map[string]Directory{}, seen: map[string]int64{}}
-	done, err := s.follow(ctx, directoryPrefix, d.apply, d.reset)
-	if err != nil {
-		return nil, err
-	}
-	d.done = done
-	return d, nil
+	return followSet[Directory](ctx, s, "directory", directoryPrefix, changed)
 }
 
-// Wait returns when following has stopped.
-func (d *Directories) Wait() { <-d.done }
+func (d Directory) path() string { return d.ID }
 
-func (d *Directories) reset() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	clear(d.byID)
-	clear(d.seen)
-	d.order = nil
-}
+func (d Directory) home() (account, region string) { return d.Account, d.Region }
 
-func (d *Directories) apply(changes []Change) {
-	for _, change := range changes {
-		record := Directory{ID: change.Key}
-		if !change.Gone {
-			if err := json.Unmarshal(change.Value, &record); err != nil {
-				d.store.logger.Error("a directory's record can't be read", "directory", change.Key, "err", err)
-				continue
-			}
-		}
-		record.Revision = change.Revision
-		d.set(record, change.Gone)
-	}
-}
+func (d Directory) at() int64 { return d.Revision }
 
-// set takes a newer state of a directory, from the store's stream or from a writer of this process.
-func (d *Directories) set(record Directory, gone bool) {
-	if d.take(record, gone) {
-		d.changed(record.ID)
-	}
-}
-
-func (d *Directories) take(record Directory, gone bool) (newer bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if record.Revision <= d.seen[record.ID] {
-		return false
-	}
-	d.seen[record.ID] = record.Revision
-	at, found := slices.BinarySearch(d.order, record.ID)
-	switch {
-	case gone && found:
-		d.order = slices.Delete(d.order, at, at+1)
-	case !gone && !found:
-		d.order = slices.Insert(d.order, at, record.ID)
-	}
-	if gone {
-		delete(d.byID, record.ID)
-		return true
-	}
-	d.byID[record.ID] = record
-	return true
-}
-
-// Find is the directory of that id; ErrNotFound if there is none.
-func (d *Directories) Find(id string) (Directory, error) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	record, ok := d.byID[id]
-	if !ok {
-		return Directory{}, fmt.Errorf("directory %s: %w", id, ErrNotFound)
-	}
-	return record, nil
-}
-
-// All is the directories of an account and region whose id is greater than after, in the order of their ids, at most
-// limit of them. Empty account and region stand for any.
-func (d *Directories) All(account, region, after string, limit int) []Directory {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	at, found := slices.BinarySearch(d.order, after)
-	if found {
-		at++
-	}
-	var all []Directory
-	for _, id := range d.order[at:] {
-		record := d.byID[id]
-		if (account != "" && record.Account != account) || (region != "" && record.Region != region) {
-			continue
-		}
-		if len(all) == limit {
-			break
-		}
-		all = append(all, record)
-	}
-	return all
-}
-
-// Put writes the record if it still is at record.Revision (0: if there is none of that id), and sets record.Revision.
-// Its errors are ErrConflict and ErrUnknown.
-func (d *Directories) Put(ctx context.Context, record *Directory) error {
-	if err := d.store.putDirectory(ctx, record); err != nil {
-		return err
-	}
-	d.set(*record, false)
-	return nil
-}
-
-// Remove deletes the record if it still is at record.Revision.
-func (d *Directories) Remove(ctx context.Context, record Directory) error {
-	key := directoryPrefix + record.ID
-	revision, err := d.store.commit(ctx, []clientv3.Cmp{unchanged(key, record.Revision)}, []clientv3.Op{clientv3.OpDelete(key)})
-	if err != nil {
-		return fmt.Errorf("directory %s: %w", record.ID, err)
-	}
-	record.Revision = revision
-	d.set(record, true)
-	return nil
+func (d Directory) moved(revision int64) Directory {
+	d.Revision = revision
+	return d
 }

@@ -82,6 +82,9 @@ func (c TreeChange) Entry() (*Entry, error) {
 // FollowTree reads the tree of a directory into apply and keeps it current until ctx ends, as follow does.
 func (s *Store) FollowTree(ctx context.Context, directory string, apply func([]TreeChange), reset func()) (done <-chan struct{}, err error) {
 	prefix := treePrefix + directory + "/"
+	if err := s.noteRestoration(ctx, directory); err != nil {
+		return nil, err
+	}
 	return s.follow(ctx, prefix, func(changes []Change) {
 		parsed := make([]TreeChange, 0, len(changes))
 		for _, change := range changes {
@@ -157,6 +160,7 @@ func must[T any](value T, err error) T {
 
 // Batch is a change of a directory's tree that happens as a whole or not at all.
 type Batch struct {
+	directory  string
 	tree       string
 	claims     string
 	conditions []clientv3.Cmp
@@ -166,7 +170,7 @@ type Batch struct {
 
 // NewBatch begins a change of that directory's tree.
 func NewBatch(directory string) *Batch {
-	return &Batch{tree: treePrefix + directory + "/", claims: claimPrefix + directory + "/"}
+	return &Batch{directory: directory, tree: treePrefix + directory + "/", claims: claimPrefix + directory + "/"}
 }
 
 func (b *Batch) entryKey(g GUID) string { return b.tree + "entry/" + g.String() }
@@ -257,7 +261,7 @@ func (s *Store) Commit(ctx context.Context, b *Batch) (int64, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	return s.commit(ctx, b.conditions, b.operations)
+	return s.commit(ctx, append(s.restoration(b.directory), b.conditions...), b.operations)
 }
 
 // Reserve takes the next count numbers of a directory's counter, which begins at first, and answers with the lowest.
@@ -283,11 +287,13 @@ func (s *Store) Reserve(ctx context.Context, directory, counter string, first, c
 	}
 }
 
-// RemoveTree deletes everything of a directory's tree.
+// RemoveTree deletes everything of a directory's tree, and what snapshots have saved of it.
 func (s *Store) RemoveTree(ctx context.Context, directory string) error {
 	_, err := s.commit(ctx, nil, []clientv3.Op{
 		clientv3.OpDelete(treePrefix+directory+"/", clientv3.WithPrefix()),
 		clientv3.OpDelete(claimPrefix+directory+"/", clientv3.WithPrefix()),
+		clientv3.OpDelete(savedPrefix+directory+"/", clientv3.WithPrefix()),
+		clientv3.OpDelete(restoredPrefix + directory),
 	})
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"latchkey/internal/durable"
 )
 
 // An etcd that is killed in the middle of its very first start can never start again: its log is there, and does not yet
@@ -33,7 +35,7 @@ func beginFirst(dir string) (first bool, err error) {
 		if err := os.WriteFile(mark, nil, 0o600); err != nil {
 			return false, err
 		}
-		if err := syncDirectory(filepath.Dir(mark)); err != nil {
+		if err := durable.Sync(filepath.Dir(mark)); err != nil {
 			return false, err
 		}
 	}
@@ -45,13 +47,5 @@ func endFirst(dir string) error {
 	if err := os.Remove(unfinished(dir)); err != nil {
 		return err
 	}
-	return syncDirectory(filepath.Dir(unfinished(dir)))
-}
-
-func syncDirectory(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.Sync(filepath.Dir(unfinished(dir)))
 }

@@ -29,3 +29,9 @@ func (s *Store) Once(ctx context.Context, name string, value []byte) ([]byte, er
 		}
 	}
 }
+
+// Forget lets the names that begin so be given anew.
+func (s *Store) Forget(ctx context.Context, prefix string) error {
+	_, err := s.commit(ctx, nil, []clientv3.Op{clientv3.OpDelete(oncePrefix+prefix, clientv3.WithPrefix())})
+	return err
+}

@@ -13,8 +13,8 @@ var ErrFull = errors.New("the disk that the store is on is full")
 // takes 64 MiB at once when it begins a new file of its log: writes stop in good order before it comes to that.
 const leastRoom = 96 << 20
 
-// room fails with ErrFull where etcd in this process has too little left to be safe.
-func (s *Store) room() error {
+// room fails with ErrFull where etcd in this process has too little left to be safe, after so many bytes more.
+func (s *Store) room(more uint64) error {
 	if s.server == nil {
 		return nil
 	}
@@ -23,8 +23,8 @@ func (s *Store) room() error {
 	if err := syscall.Statfs(dir, &disk); err != nil {
 		return fmt.Errorf("look at the store's disk: %w", err)
 	}
-	if free := disk.Bavail * uint64(disk.Bsize); free < leastRoom { //nolint:gosec // a block's size is positive
-		return fmt.Errorf("%w: %d MiB are free in %s, and %d MiB must be", ErrFull, free>>20, dir, leastRoom>>20)
+	if free := disk.Bavail * uint64(disk.Bsize); free < leastRoom+more { //nolint:gosec // a block's size is positive
+		return fmt.Errorf("%w: %d MiB are free in %s, and %d MiB must be", ErrFull, free>>20, dir, (leastRoom+more)>>20)
 	}
 	return nil
 }

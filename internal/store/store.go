@@ -41,6 +41,11 @@ const (
 	quotaBytes      = 8 << 30
 	keptRevisions   = "10000"
 
+	// snapshotEvery is after how many writes etcd begins its log anew: what is in the log since is read into memory at the next
+	// start, and stays there. What is behind that is for members that are late, and there are none.
+	snapshotEvery = 1000
+	keptBehind    = 1
+
 	// Once etcd has read its files, a single member is ready as soon as it has elected itself.
 	startTimeout = time.Minute
 )
@@ -62,7 +67,8 @@ type Store struct {
 	server *embed.Etcd
 	logger *slog.Logger
 
-	closing sync.Once
+	closing  sync.Once
+	followed sync.Map // by directory: the revision of the restoration that the followed tree is of
 }
 
 // Open starts etcd in this process, or connects to the cluster, and waits until it answers.
@@ -83,6 +89,8 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	config.AutoCompactionRetention = keptRevisions
 	config.QuotaBackendBytes = quotaBytes
 	config.MaxTxnOps = maxTxnOps
+	config.SnapshotCount = snapshotEvery
+	config.SnapshotCatchUpEntries = keptBehind
 	config.MaxRequestBytes = maxRequestBytes
 	first, err := beginFirst(options.Dir)
 	if err != nil {
@@ -148,7 +156,7 @@ func (s *Store) Close() (err error) {
 // commit runs the operations if every condition holds, and answers with the revision it made. Its errors are
 // ErrConflict, ErrUnknown, or one that says why nothing was written.
 func (s *Store) commit(ctx context.Context, conditions []clientv3.Cmp, operations []clientv3.Op) (int64, error) {
-	if err := s.room(); err != nil {
+	if err := s.room(0); err != nil {
 		return 0, err
 	}
 	response, err := s.client.Txn(ctx).If(conditions...).Then(operations...).Commit()

@@ -4,21 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"reflect"
 	"strconv"
 
 	"latchkey/internal/fault"
 )
 
-// Decode reads a body into in, a pointer to the operation's empty request structure, and holds it against the model.
+// Decode reads a body, and of REST the query, into in, a pointer to the operation's empty request structure, and holds it
+// against the model.
 //
 // It is strict about types (SerializationException for the first that is wrong) and lenient about members it does not
 // know; names match in their exact case, null is an absent member, an empty body is {}, and a whole number may be
 // written as 1.0. Every violation of a constraint is reported in one ValidationException. Neither exception shows a
 // sensitive value, and on both the secrets read so far are wiped. A password goes from the body into its Secret's bytes
 // without another copy; the body stays the caller's to wipe. Any other error is the program's.
-func Decode(op string, body []byte, in any) error {
-	p, v, err := planFor(op, false, in)
+func (s *Service) Decode(op string, query url.Values, body []byte, in any) error {
+	p, v, err := s.planFor(op, false, in)
 	if err != nil {
 		return err
 	}
@@ -28,6 +30,11 @@ func Decode(op string, body []byte, in any) error {
 	d := decoder{cursor: cursor{body: body}}
 	if len(body) > 0 && d.next() != 'n' {
 		err = d.value(p, v, nil)
+	}
+	for i := range p.fields {
+		if f := &p.fields[i]; f.query && query.Has(f.name) {
+			v.Field(f.index).Set(reflect.ValueOf(new(query.Get(f.name))))
+		}
 	}
 	if err == nil {
 		err = d.validate(p, v)
@@ -39,8 +46,8 @@ func Decode(op string, body []byte, in any) error {
 }
 
 // Wipe overwrites the secrets of an operation's request. They stay present, so that Redact still names them.
-func Wipe(op string, in any) {
-	if p, v, err := planFor(op, false, in); err == nil {
+func (s *Service) Wipe(op string, in any) {
+	if p, v, err := s.planFor(op, false, in); err == nil {
 		p.secrets(v, Secret.Wipe)
 	}
 }
@@ -91,8 +98,10 @@ func (d *decoder) value(p *plan, v reflect.Value, at *path) error {
 		return d.structure(p, v, at)
 	case p.kind == list && first == '[':
 		return d.list(p, v, at)
+	case p.kind == dictionary && first == '{':
+		return d.dictionary(p, v, at)
 	case p.kind == text && first == '"':
-		if value := unquote(d.quoted()); p.sensitive {
+		if value := unquote(d.quoted()); p.secret {
 			v.Set(reflect.ValueOf(NewSecret(value)))
 		} else {
 			v.SetString(string(value))
@@ -108,15 +117,17 @@ func (d *decoder) value(p *plan, v reflect.Value, at *path) error {
 }
 
 func (d *decoder) structure(p *plan, v reflect.Value, at *path) error {
-	return d.members(func(name []byte) error {
+	given := 0
+	err := d.members(func(name []byte) error {
 		known, ok := p.byName[string(name)]
 		if !ok {
 			known, ok = p.byName[string(unquote(name))]
 		}
-		if !ok || d.next() == 'n' {
+		if !ok || d.next() == 'n' || p.fields[known].query {
 			d.skip()
 			return nil
 		}
+		given++
 		f := &p.fields[known]
 		target := v.Field(f.index)
 		if f.pointer {
@@ -124,6 +135,27 @@ func (d *decoder) structure(p *plan, v reflect.Value, at *path) error {
 			target = target.Elem()
 		}
 		return d.value(f.plan, target, &path{above: at, name: f.path})
+	})
+	if err == nil && p.union && given != 1 {
+		return wrongType("Exactly one member of a union must be set", at)
+	}
+	return err
+}
+
+// dictionary leaves out the keys whose value is null.
+func (d *decoder) dictionary(p *plan, v reflect.Value, at *path) error {
+	v.Set(reflect.MakeMap(p.typ))
+	return d.members(func(name []byte) error {
+		if d.next() == 'n' {
+			d.skip()
+			return nil
+		}
+		key, item := reflect.ValueOf(string(unquote(name))), reflect.New(p.item.typ).Elem()
+		if err := d.value(p.item, item, &path{above: at, name: key.String()}); err != nil {
+			return err
+		}
+		v.SetMapIndex(key, item)
+		return nil
 	})
 }
 

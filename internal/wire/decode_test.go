@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 // inputs is each operation's request shape.
 func inputs() map[string]string {
 	names := map[string]string{}
-	for _, op := range wire.Operations() {
+	for _, op := range wire.DS.Operations() {
 		names[op.Name] = op.Input
 	}
 	return names
@@ -24,7 +25,7 @@ func inputs() map[string]string {
 
 func decode(op, body string) (any, error) {
 	in := newShape[inputs()[op]]()
-	return in, wire.Decode(op, []byte(body), in)
+	return in, wire.DS.Decode(op, nil, []byte(body), in)
 }
 
 func TestDecode(t *testing.T) {
@@ -151,7 +152,7 @@ func TestDecodeWipesSecretsItRefuses(t *testing.T) {
 		`{"NewPassword":"hunter2","UserName":"a@b","DirectoryId":"d-0123456789"}`,
 	} {
 		in := new(ds.ResetUserPasswordRequest)
-		if err := wire.Decode("ResetUserPassword", []byte(body), in); err == nil {
+		if err := wire.DS.Decode("ResetUserPassword", nil, []byte(body), in); err == nil {
 			t.Fatalf("%s is accepted", body)
 		}
 		if len(in.NewPassword.Bytes()) != 0 || in.NewPassword.IsZero() {
@@ -163,7 +164,7 @@ func TestDecodeWipesSecretsItRefuses(t *testing.T) {
 func TestSecretHasItsOwnMemory(t *testing.T) {
 	body := []byte(`{"NewPassword":"hunter2","UserName":"jdoe","DirectoryId":"d-0123456789"}`)
 	in := new(ds.ResetUserPasswordRequest)
-	if err := wire.Decode("ResetUserPassword", body, in); err != nil {
+	if err := wire.DS.Decode("ResetUserPassword", nil, body, in); err != nil {
 		t.Fatal(err)
 	}
 	clear(body)
@@ -171,7 +172,7 @@ func TestSecretHasItsOwnMemory(t *testing.T) {
 		t.Errorf("the secret is %q once the body is wiped", got)
 	}
 	secret := in.NewPassword
-	wire.Wipe("ResetUserPassword", in)
+	wire.DS.Wipe("ResetUserPassword", in)
 	if len(secret.Bytes()) != 0 {
 		t.Error("Wipe leaves the secret")
 	}
@@ -194,23 +195,36 @@ func TestDecodeRefusesWhatDoesNotFitTheModel(t *testing.T) {
 		"another field":       {"CreateAlias", new(struct{ Alias, Directory *string })},
 		"a field too many":    {"CreateAlias", new(struct{ Alias, DirectoryId, More *string })},
 	} {
-		err := wire.Decode(test.op, []byte("{}"), test.in)
+		err := wire.DS.Decode(test.op, nil, []byte("{}"), test.in)
 		if err == nil || fault.From(err).Code != fault.Service {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
+// everyOperation is the operations of all services.
+func everyOperation() iter.Seq2[*wire.Service, wire.Operation] {
+	return func(yield func(*wire.Service, wire.Operation) bool) {
+		for _, service := range []*wire.Service{wire.DS, wire.Latchkey} {
+			for _, op := range service.Operations() {
+				if !yield(service, op) {
+					return
+				}
+			}
+		}
+	}
+}
+
 func TestEveryOperationFitsItsShapes(t *testing.T) {
-	for _, op := range wire.Operations() {
+	for service, op := range everyOperation() {
 		in := newShape[op.Input]()
-		if err := wire.Decode(op.Name, []byte("{}"), in); err != nil {
+		if err := service.Decode(op.Name, nil, []byte("{}"), in); err != nil {
 			if f := thrown(t, err); f.Code != fault.Validation {
 				t.Errorf("%s: %v", op.Name, err)
 			}
 		}
 		out := newShape[op.Output]()
-		body, err := wire.Encode(op.Name, out)
+		body, err := service.Encode(op.Name, out)
 		want := "{}"
 		if reflect.TypeOf(out).Elem().NumField() == 0 {
 			want = ""
@@ -257,23 +271,23 @@ func fill(v reflect.Value) int {
 
 func TestNothingShowsASecret(t *testing.T) {
 	total := 0
-	for _, op := range wire.Operations() {
+	for service, op := range everyOperation() {
 		in, out := newShape[op.Input](), newShape[op.Output]()
 		secrets := fill(reflect.ValueOf(in).Elem())
 		total += secrets
 		fill(reflect.ValueOf(out).Elem())
 		for _, text := range []string{
-			fmt.Sprintf("%v %+v %#v", in, in, in), fmt.Sprint(wire.Redact(op.Name, in)), fmt.Sprint(wire.RedactResult(op.Name, out)),
+			fmt.Sprintf("%v %+v %#v", in, in, in), fmt.Sprint(service.Redact(op.Name, in)), fmt.Sprint(service.RedactResult(op.Name, out)),
 		} {
 			if strings.Contains(text, "hunter2") {
 				t.Errorf("%s shows %s", op.Name, text)
 			}
 		}
-		if got := strings.Count(fmt.Sprint(wire.Redact(op.Name, in)), "HIDDEN_DUE_TO_SECURITY_REASONS"); got != secrets {
+		if got := strings.Count(fmt.Sprint(service.Redact(op.Name, in)), "HIDDEN_DUE_TO_SECURITY_REASONS"); got != secrets {
 			t.Errorf("%s: %d of %d secrets are named", op.Name, got, secrets)
 		}
-		wire.Wipe(op.Name, in)
-		if left := len(fmt.Sprint(wire.Redact(op.Name, in))); left == 0 {
+		service.Wipe(op.Name, in)
+		if left := len(fmt.Sprint(service.Redact(op.Name, in))); left == 0 {
 			t.Errorf("%s: nothing is left after wiping", op.Name)
 		}
 	}
@@ -286,7 +300,7 @@ func BenchmarkDecodeEmpty(b *testing.B) {
 	b.ReportAllocs()
 	body := []byte("{}")
 	for b.Loop() {
-		if err := wire.Decode("DescribeDirectories", body, new(ds.DescribeDirectoriesRequest)); err != nil {
+		if err := wire.DS.Decode("DescribeDirectories", nil, body, new(ds.DescribeDirectoriesRequest)); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -296,7 +310,7 @@ func BenchmarkDecodeReset(b *testing.B) {
 	b.ReportAllocs()
 	body := []byte(`{"DirectoryId":"d-0123456789","UserName":"jdoe","NewPassword":"Passw0rd!"}`)
 	for b.Loop() {
-		if err := wire.Decode("ResetUserPassword", body, new(ds.ResetUserPasswordRequest)); err != nil {
+		if err := wire.DS.Decode("ResetUserPassword", nil, body, new(ds.ResetUserPasswordRequest)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"net/url"
 	"reflect"
 	"strconv"
 	"unicode/utf8"
@@ -8,16 +9,46 @@ import (
 
 // Encode writes an operation's result: a pointer to its response structure, and anything for one without members. Members are
 // in the model's order; an absent one is left out and an empty list is not. Sensitive members are written as they are.
-// The body of an operation without output members is empty, as the API reference says. The error is the program's.
-func Encode(op string, out any) ([]byte, error) {
-	if known, ok := dsOperations[op]; ok && len(dsShapes[known.output].members) == 0 {
+// The body of an operation without output members is empty in JSON 1.1, as the API reference says, and {} in REST. The error
+// is the program's.
+func (s *Service) Encode(op string, out any) ([]byte, error) {
+	if known, ok := s.operations[op]; ok && len(s.shapes[known.output].members) == 0 {
+		if s.rest {
+			return []byte("{}"), nil
+		}
 		return nil, nil
 	}
-	p, v, err := planFor(op, true, out)
+	p, v, err := s.planFor(op, true, out)
 	if err != nil {
 		return nil, err
 	}
 	return p.append(make([]byte, 0, 512), v), nil
+}
+
+// EncodeRequest writes an operation's request, a pointer to its request structure, as a client sends it: of REST the path and
+// the query, and the body, {} without members. Sensitive members are written as they are. The error is the program's.
+func (s *Service) EncodeRequest(op string, in any) (path string, query url.Values, body []byte, err error) {
+	p, v, err := s.planFor(op, false, in)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	query = url.Values{}
+	for i := range p.fields {
+		f := &p.fields[i]
+		if inner, ok := f.value(v); ok && f.query {
+			query.Set(f.name, inner.String())
+		}
+	}
+	return s.operations[op].path, query, p.append(make([]byte, 0, 512), v), nil
+}
+
+// Validate holds an operation's request against the model, as Decode does.
+func (s *Service) Validate(op string, in any) error {
+	p, v, err := s.planFor(op, false, in)
+	if err != nil {
+		return err
+	}
+	return new(decoder).validate(p, v)
 }
 
 func (p *plan) append(dst []byte, v reflect.Value) []byte {
@@ -50,7 +81,7 @@ func (p *plan) append(dst []byte, v reflect.Value) []byte {
 	case timestamp:
 		return v.Interface().(Timestamp).appendJSON(dst)
 	}
-	if p.sensitive {
+	if p.secret {
 		return appendString(dst, v.Interface().(Secret).Bytes())
 	}
 	return appendString(dst, v.String())
@@ -62,7 +93,7 @@ func (p *plan) appendStructure(dst []byte, v reflect.Value) []byte {
 	for i := range p.fields {
 		f := &p.fields[i]
 		inner, ok := f.value(v)
-		if !ok {
+		if !ok || f.query {
 			continue
 		}
 		if !first {

@@ -48,7 +48,7 @@ func TestEncode(t *testing.T) {
 		}, `{"SettingEntries":[{"RequestDetailedStatus":{"eu-west-1":"Requested","us-west-2":"Updated"}}]}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := wire.Encode(test.op, test.out)
+			got, err := wire.DS.Encode(test.op, test.out)
 			if err != nil || string(got) != test.want {
 				t.Errorf("%v\n got %s\nwant %s", err, got, test.want)
 			}
@@ -58,7 +58,7 @@ func TestEncode(t *testing.T) {
 		})
 	}
 	for _, wrong := range []any{nil, (*ds.CreateDirectoryResult)(nil), ds.CreateDirectoryResult{}, new(ds.CreateAliasResult), "x"} {
-		if got, err := wire.Encode("CreateDirectory", wrong); err == nil {
+		if got, err := wire.DS.Encode("CreateDirectory", wrong); err == nil {
 			t.Errorf("%T is encoded as %s", wrong, got)
 		}
 	}
@@ -70,7 +70,7 @@ func TestEncodedTextReadsBack(t *testing.T) {
 		if !utf8.ValidString(text) {
 			continue
 		}
-		body, err := wire.Encode("CreateDirectory", &ds.CreateDirectoryResult{DirectoryId: &text})
+		body, err := wire.DS.Encode("CreateDirectory", &ds.CreateDirectoryResult{DirectoryId: &text})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,24 +107,24 @@ func TestRedact(t *testing.T) {
 		{"NoSuch", &ds.AddTagsToResourceRequest{}, nil},
 		{"DeleteTrust", nil, nil},
 	} {
-		if diff := cmp.Diff(test.want, wire.Redact(test.op, test.in)); diff != "" {
+		if diff := cmp.Diff(test.want, wire.DS.Redact(test.op, test.in)); diff != "" {
 			t.Errorf("%s: %s", test.op, diff)
 		}
 	}
-	if got := wire.RedactResult("ResetUserPassword", &ds.ResetUserPasswordResult{}); got != nil {
+	if got := wire.DS.RedactResult("ResetUserPassword", &ds.ResetUserPasswordResult{}); got != nil {
 		t.Errorf("a result without members is %v", got)
 	}
 	want := map[string]any{"directoryId": "d-0123456789"}
-	if diff := cmp.Diff(want, wire.RedactResult("CreateDirectory", &ds.CreateDirectoryResult{DirectoryId: new("d-0123456789")})); diff != "" {
+	if diff := cmp.Diff(want, wire.DS.RedactResult("CreateDirectory", &ds.CreateDirectoryResult{DirectoryId: new("d-0123456789")})); diff != "" {
 		t.Error(diff)
 	}
-	text, err := json.Marshal(wire.RedactResult("DescribeDirectories", &ds.DescribeDirectoriesResult{
+	text, err := json.Marshal(wire.DS.RedactResult("DescribeDirectories", &ds.DescribeDirectoriesResult{
 		DirectoryDescriptions: []ds.DirectoryDescription{{LaunchTime: wire.At(time.UnixMilli(1500)), ShareNotes: wire.NewSecret([]byte("hunter2"))}},
 	}))
 	if err != nil || string(text) != `{"directoryDescriptions":[{"launchTime":1.5,"shareNotes":"HIDDEN_DUE_TO_SECURITY_REASONS"}]}` {
 		t.Errorf("is %s, %v", text, err)
 	}
-	if strings.Contains(fmt.Sprint(wire.Redact("DeleteTrust", "x")), "x") {
+	if strings.Contains(fmt.Sprint(wire.DS.Redact("DeleteTrust", "x")), "x") {
 		t.Error("what is no request is shown")
 	}
 }

@@ -38,11 +38,16 @@ func plant(value any, sensitive map[string]bool) {
 }
 
 func FuzzDecode(f *testing.F) {
-	operations := wire.Operations()
+	type call struct {
+		service *wire.Service
+		op      wire.Operation
+	}
+	var calls []call
 	sensitive := map[string]bool{"NewPassword": true, "Password": true, "TrustPassword": true, "SharedSecret": true, "ShareNotes": true}
 	index := map[string]uint8{}
-	for i, op := range operations {
-		index[op.Name] = uint8(i)
+	for service, op := range everyOperation() {
+		index[op.Name] = uint8(len(calls))
+		calls = append(calls, call{service, op})
 	}
 	for _, seed := range []struct{ op, body string }{
 		{"ResetUserPassword", ``},
@@ -57,13 +62,14 @@ func FuzzDecode(f *testing.F) {
 		{"EnableRadius", `{"DirectoryId":"d-0123456789","RadiusSettings":{"SharedSecret":"x","RadiusPort":1e3}}`},
 		{"StartADAssessment", `{"AssessmentConfiguration":{"CustomerDnsIps":["10.0.0.1",null],"InstanceIds":[]}}`},
 		{"DescribeDirectories", `{"DirectoryIds":["x",null],"Limit":-1.5}`},
+		{"AttachDirectory", `{"Name":"corp.example.com","Type":"AD","Urls":["ldaps://dc1",null],"Discover":"true","CaFile":"ca.pem"}`},
 		{"DescribeDirectories", `{"x":[[[[[[{"a\u0062":[]}]]]]]]}`},
 	} {
 		f.Add(index[seed.op], []byte(seed.body))
 	}
 	f.Fuzz(func(t *testing.T, number uint8, body []byte) {
-		op := operations[int(number)%len(operations)]
-		check(t, op, body)
+		service, op := calls[int(number)%len(calls)].service, calls[int(number)%len(calls)].op
+		check(t, service, op, body)
 		if strings.Contains(string(body), marker) {
 			return
 		}
@@ -76,26 +82,26 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := check(t, op, planted); err != nil && strings.Contains(err.Error(), marker) {
+		if err := check(t, service, op, planted); err != nil && strings.Contains(err.Error(), marker) {
 			t.Errorf("%s: the error shows the secret: %v", op.Name, err)
 		}
 	})
 }
 
 // check decodes a body, fails for an error that is not one of the two a body can cause, and writes what was read back.
-func check(t *testing.T, op wire.Operation, body []byte) error {
+func check(t *testing.T, service *wire.Service, op wire.Operation, body []byte) error {
 	in := newShape[op.Input]()
 	before := bytes.Clone(body)
-	err := wire.Decode(op.Name, body, in)
+	err := service.Decode(op.Name, nil, body, in)
 	if !bytes.Equal(before, body) {
 		t.Errorf("%s: the body is changed", op.Name)
 	}
-	wire.Redact(op.Name, in)
+	service.Redact(op.Name, in)
 	if err != nil {
 		if code := fault.From(err).Code; code != fault.Serialization && code != fault.Validation {
 			t.Errorf("%s: %v", op.Name, err)
 		}
-		if _, answer := wire.Error(fault.From(err), "id"); !json.Valid(answer) {
+		if _, answer := service.Error(service.Fault(err), "id"); !json.Valid(answer) {
 			t.Errorf("%s: the answer is no JSON: %s", op.Name, answer)
 		}
 	}

@@ -30,6 +30,9 @@ func TestTarget(t *testing.T) {
 		targets               []string
 		want                  string
 	}{
+		{"of our own", "POST", wire.ContentType, []string{"Latchkey_20261101.CheckDirectory"}, "CheckDirectory"},
+		{"of the other service", "POST", wire.ContentType, []string{"Latchkey_20261101.ResetUserPassword"}, ""},
+		{"ours of the other service", "POST", wire.ContentType, []string{prefix + "CheckDirectory"}, ""},
 		{"plain", "POST", wire.ContentType, []string{prefix + "ResetUserPassword"}, "ResetUserPassword"},
 		{"charset", "POST", "application/x-amz-json-1.1; charset=utf-8", []string{prefix + "DescribeDirectories"}, "DescribeDirectories"},
 		{"upper case type", "POST", "Application/X-Amz-JSON-1.1", []string{prefix + "DescribeDirectories"}, "DescribeDirectories"},
@@ -52,13 +55,13 @@ func TestTarget(t *testing.T) {
 			r := httptest.NewRequest(test.method, "/", nil)
 			r.Header.Set("Content-Type", test.content)
 			r.Header["X-Amz-Target"] = test.targets
-			got, err := wire.Target(r)
+			service, got, err := wire.Target(r)
 			if got != test.want {
 				t.Errorf("the operation is %q", got)
 			}
 			if test.want != "" {
-				if err != nil {
-					t.Error(err)
+				if err != nil || service.Target(got) != test.targets[0] {
+					t.Errorf("%v, %v", service, err)
 				}
 				return
 			}
@@ -116,7 +119,7 @@ func TestError(t *testing.T) {
 		},
 	} {
 		cause := test.f.Because(errors.New("an inner cause"))
-		status, body := wire.Error(cause, requestID)
+		status, body := wire.DS.Error(wire.DS.Fault(cause), requestID)
 		if status != test.status || string(body) != test.body {
 			t.Errorf("%s: %d %s\nnot %d %s", test.f.Code, status, body, test.status, test.body)
 		}
@@ -183,28 +186,33 @@ func TestSyntax(t *testing.T) {
 }
 
 func TestOperations(t *testing.T) {
-	all := wire.Operations()
-	if len(all) != 80 {
-		t.Errorf("there are %d operations", len(all))
-	}
-	for _, op := range all {
-		if len(op.Errors) == 0 {
-			t.Errorf("%s declares no exception", op.Name)
+	for service, want := range map[*wire.Service]struct {
+		count  int
+		prefix string
+	}{wire.DS: {80, "DirectoryService_20150416."}, wire.Latchkey: {17, "Latchkey_20261101."}} {
+		all := service.Operations()
+		if len(all) != want.count {
+			t.Errorf("%s has %d operations", service.Name, len(all))
 		}
-		for _, code := range op.Errors {
-			if !fault.Modelled("ds", code) {
-				t.Errorf("%s declares %s, which is not in the fault table", op.Name, code)
+		for _, op := range all {
+			if len(op.Errors) == 0 {
+				t.Errorf("%s declares no exception", op.Name)
+			}
+			for _, code := range op.Errors {
+				if !fault.Modelled(service.Name, code) {
+					t.Errorf("%s declares %s, which is not in the fault table", op.Name, code)
+				}
+			}
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			r.Header.Set("Content-Type", wire.ContentType)
+			r.Header.Set("X-Amz-Target", want.prefix+op.Name)
+			if of, got, err := wire.Target(r); of != service || got != op.Name || err != nil {
+				t.Errorf("%s is %q, %v", op.Name, got, err)
 			}
 		}
-		r := httptest.NewRequest(http.MethodPost, "/", nil)
-		r.Header.Set("Content-Type", wire.ContentType)
-		r.Header.Set("X-Amz-Target", "DirectoryService_20150416."+op.Name)
-		if got, err := wire.Target(r); got != op.Name || err != nil {
-			t.Errorf("%s is %q, %v", op.Name, got, err)
-		}
 	}
-	all[0].Errors[0] = "changed"
-	if wire.Operations()[0].Errors[0] == "changed" {
+	wire.DS.Operations()[0].Errors[0] = "changed"
+	if wire.DS.Operations()[0].Errors[0] == "changed" {
 		t.Error("the caller can change the table")
 	}
 }

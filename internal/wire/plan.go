@@ -18,6 +18,7 @@ type plan struct {
 	byName map[string]int
 	item   *plan
 	key    *plan
+	secret bool // a sensitive text that can be wiped
 }
 
 // field is a structure's member. It is absent when its value is nil or the zero Secret.
@@ -27,10 +28,12 @@ type field struct {
 	path     string // the name as messages and the audit trail write it: its first letter in lower case
 	index    int
 	required bool
+	query    bool
 	pointer  bool
 }
 
 type planKey struct {
+	service  *Service
 	op       string
 	response bool
 	typ      reflect.Type
@@ -55,24 +58,24 @@ var (
 
 // planFor is the plan of an operation's request or response, and the structure that value points to.
 // Its errors are the program's, never the client's.
-func planFor(op string, response bool, value any) (*plan, reflect.Value, error) {
+func (s *Service) planFor(op string, response bool, value any) (*plan, reflect.Value, error) {
 	v := reflect.ValueOf(value)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Type().Elem().Kind() != reflect.Struct {
 		return nil, reflect.Value{}, fmt.Errorf("wire: %s: %T is no pointer to a structure", op, value)
 	}
-	key := planKey{op, response, v.Type()}
+	key := planKey{s, op, response, v.Type()}
 	if found, ok := plans.Load(key); ok {
 		return found.(*plan), v.Elem(), nil
 	}
-	known, ok := dsOperations[op]
+	known, ok := s.operations[op]
 	if !ok {
-		return nil, reflect.Value{}, fmt.Errorf("wire: there is no operation %q", op)
+		return nil, reflect.Value{}, fmt.Errorf("wire: %s has no operation %q", s.Name, op)
 	}
 	name := known.input
 	if response {
 		name = known.output
 	}
-	made, err := newPlan(name, v.Type().Elem())
+	made, err := s.newPlan(name, v.Type().Elem())
 	if err != nil {
 		return nil, reflect.Value{}, fmt.Errorf("wire: %s: %w", op, err)
 	}
@@ -80,11 +83,11 @@ func planFor(op string, response bool, value any) (*plan, reflect.Value, error) 
 	return found.(*plan), v.Elem(), nil
 }
 
-func newPlan(name string, typ reflect.Type) (*plan, error) {
-	s := dsShapes[name]
-	p := &plan{shape: s, name: name, typ: typ}
-	if s.pattern != "" {
-		match, err := matcher(s.pattern)
+func (s *Service) newPlan(name string, typ reflect.Type) (*plan, error) {
+	of := s.shapes[name]
+	p := &plan{shape: of, name: name, typ: typ}
+	if of.pattern != "" {
+		match, err := matcher(of.pattern)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -92,27 +95,27 @@ func newPlan(name string, typ reflect.Type) (*plan, error) {
 	}
 	mismatch := func() error { return fmt.Errorf("%s does not fit the Go type %v", name, typ) }
 	var err error
-	switch s.kind {
+	switch of.kind {
 	case structure:
 		if typ.Kind() != reflect.Struct {
 			return nil, mismatch()
 		}
-		err = p.planFields()
+		err = s.planFields(p)
 	case list:
 		if typ.Kind() != reflect.Slice {
 			return nil, mismatch()
 		}
-		p.item, err = newPlan(s.item, typ.Elem())
+		p.item, err = s.newPlan(of.item, typ.Elem())
 	case dictionary:
 		if typ.Kind() != reflect.Map {
 			return nil, mismatch()
 		}
-		if p.key, err = newPlan(s.key, typ.Key()); err == nil {
-			p.item, err = newPlan(s.item, typ.Elem())
+		if p.key, err = s.newPlan(of.key, typ.Key()); err == nil {
+			p.item, err = s.newPlan(of.item, typ.Elem())
 		}
 	default:
-		want := scalarTypes[s.kind]
-		if s.sensitive {
+		want := scalarTypes[of.kind]
+		if p.secret = of.sensitive && s.wiped; p.secret {
 			want = secretType
 		}
 		if typ != want {
@@ -123,7 +126,7 @@ func newPlan(name string, typ reflect.Type) (*plan, error) {
 }
 
 // planFields binds every member to the field of its name, and refuses a field that is no member.
-func (p *plan) planFields() error {
+func (s *Service) planFields(p *plan) error {
 	if p.typ.NumField() != len(p.members) {
 		return fmt.Errorf("%s has %d members and %v %d fields", p.name, len(p.members), p.typ, p.typ.NumField())
 	}
@@ -137,7 +140,7 @@ func (p *plan) planFields() error {
 		if typ.Kind() == reflect.Pointer {
 			typ, pointer = typ.Elem(), true
 		}
-		inner, err := newPlan(m.shape, typ)
+		inner, err := s.newPlan(m.shape, typ)
 		if err != nil {
 			return fmt.Errorf("%s.%s: %w", p.name, m.name, err)
 		}
@@ -146,7 +149,7 @@ func (p *plan) planFields() error {
 		}
 		p.fields = append(p.fields, field{
 			plan: inner, name: m.name, path: strings.ToLower(m.name[:1]) + m.name[1:],
-			index: found.Index[0], required: m.required, pointer: pointer,
+			index: found.Index[0], required: m.required, query: m.query, pointer: pointer,
 		})
 		p.byName[m.name] = i
 	}
@@ -174,7 +177,7 @@ func sortedKeys(v reflect.Value) []reflect.Value {
 // secrets visits every Secret of v that is present.
 func (p *plan) secrets(v reflect.Value, visit func(Secret)) {
 	switch {
-	case p.sensitive:
+	case p.secret:
 		visit(v.Interface().(Secret))
 	case p.kind == structure:
 		for i := range p.fields {

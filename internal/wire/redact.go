@@ -11,8 +11,8 @@ const (
 // Redact is a request as the audit trail shows it, ready for encoding/json: names with their first letter in lower case,
 // absent members left out, sensitive ones and the paging token hidden. It is nil for an operation or a value that does
 // not fit the model.
-func Redact(op string, in any) map[string]any {
-	p, v, err := planFor(op, false, in)
+func (s *Service) Redact(op string, in any) map[string]any {
+	p, v, err := s.planFor(op, false, in)
 	if err != nil {
 		return nil
 	}
@@ -20,8 +20,8 @@ func Redact(op string, in any) map[string]any {
 }
 
 // RedactResult is Redact for an operation's result; nil, CloudTrail's null, for one without members.
-func RedactResult(op string, out any) map[string]any {
-	p, v, err := planFor(op, true, out)
+func (s *Service) RedactResult(op string, out any) map[string]any {
+	p, v, err := s.planFor(op, true, out)
 	if err != nil || len(p.fields) == 0 {
 		return nil
 	}

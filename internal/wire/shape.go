@@ -1,14 +1,9 @@
-// Package wire turns the bytes of the AWS JSON 1.1 protocol into Go values and back: it names a request's operation,
-// decodes and validates its body against the API's model, and writes results and exceptions.
+// Package wire turns the bytes of the AWS JSON 1.1 protocol into Go values and back: it names a request's service and
+// operation, decodes and validates its body against the service's model, and writes results and exceptions.
 //
 // The tables of shapes and operations are generated from the model files, see gen. Nothing here knows what an operation
 // does.
 package wire
-
-import (
-	"maps"
-	"slices"
-)
 
 //go:generate go run ./gen
 
@@ -35,37 +30,25 @@ type shape struct {
 	pattern   string
 	enum      []string
 	sensitive bool
+	union     bool // a structure of which one member is there
 }
 
 type member struct {
 	name, shape string
 	required    bool
+	query       bool // it is in the request's query, not in its body
 }
 
 const (
 	required = true
 	optional = false
+
+	inQuery = true
+	inBody  = false
 )
 
 type operation struct {
 	input, output string
 	errors        []string
-}
-
-// Operation is what the model says about one operation of ds.
-type Operation struct {
-	Name   string
-	Input  string   // the request's shape
-	Output string   // the response's shape
-	Errors []string // the exceptions it declares, in the model's order
-}
-
-// Operations is every operation of ds, by name.
-func Operations() []Operation {
-	all := make([]Operation, 0, len(dsOperations))
-	for _, name := range slices.Sorted(maps.Keys(dsOperations)) {
-		op := dsOperations[name]
-		all = append(all, Operation{Name: name, Input: op.input, Output: op.output, Errors: slices.Clone(op.errors)})
-	}
-	return all
+	path          string // of REST
 }

@@ -95,6 +95,8 @@ func (all *violations) value(p *plan, v reflect.Value, at *path) {
 		all.structure(p, v, at)
 	case list:
 		all.list(p, v, at)
+	case dictionary:
+		all.dictionary(p, v, at)
 	default:
 		for _, broken := range p.broken(v) {
 			all.add(p.shown(v), at, broken)
@@ -130,6 +132,21 @@ func (all *violations) list(p *plan, v reflect.Value, at *path) {
 			constraints = append(constraints, notNull)
 		}
 		all.add(all.shownList(p, v, at), at, "Member must satisfy constraint: ["+strings.Join(constraints, ", ")+"]")
+	}
+}
+
+// dictionary reports its keys together at its own path, and each value at its key.
+func (all *violations) dictionary(p *plan, v reflect.Value, at *path) {
+	for _, broken := range p.bounds(v.Len(), "length") {
+		all.add("", at, broken)
+	}
+	wrong := false
+	for _, key := range sortedKeys(v) {
+		wrong = wrong || len(p.key.broken(key)) > 0
+		all.value(p.item, v.MapIndex(key), &path{above: &path{above: at, name: key.String()}, name: "member"})
+	}
+	if wrong {
+		all.add("", at, "Map keys must satisfy constraint: ["+strings.Join(p.key.constraints(), ", ")+"]")
 	}
 }
 
@@ -192,7 +209,7 @@ func (p *plan) broken(v reflect.Value) []string {
 		return nil
 	}
 	var value []byte
-	if p.sensitive {
+	if p.secret {
 		value = v.Interface().(Secret).Bytes()
 	} else {
 		value = []byte(v.String())

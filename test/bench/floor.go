@@ -21,13 +21,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/go-ldap/ldap/v3"
 	"github.com/jcmturner/gokrb5/v8/crypto"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"latchkey/internal/identity"
 	"latchkey/internal/sigv4"
@@ -62,10 +60,17 @@ func keysAtOnce(password string) error {
 }
 
 // derivations is a load of nothing but deriving keys, on all cores.
-func derivations(derive func(string) error) load {
+func derivations(derive func(string) error) load { return derivationsAtOnce(derive, runtime.NumCPU()) }
+
+// derivationsBy is a load of what logins of so many clients need.
+func derivationsBy(clients int) load {
+	return derivationsAtOnce(keysAtOnce, min(clients, runtime.NumCPU()))
+}
+
+func derivationsAtOnce(derive func(string) error, workers int) load {
 	return func(ctx context.Context, d time.Duration) (rates, error) {
 		var count atomic.Int64
-		return measure(ctx, runtime.NumCPU(), d, func(context.Context, int) (caller, func(), error) {
+		return measure(ctx, workers, d, func(context.Context, int) (caller, func(), error) {
 			return func() error { return derive(password(int(count.Add(1)))) }, func() {}, nil
 		})
 	}
@@ -115,78 +120,76 @@ func (e *etcd) puts(clients int) load {
 	}
 }
 
-// memory measures what users cost: in memory, and in time to add and to read again.
+// memory measures what users cost: in memory beyond the values of their attributes, and in time to read them again.
 func memory(ctx context.Context, o options, program string, t *table) error {
-	s, err := newServer(ctx, program)
-	if err != nil {
-		return err
-	}
-	defer func() { s.discard() }()
-	t.add("memory after the first start", s.memory().String(), "", "", "")
-	begun := time.Now()
-	if err := s.addUsers(ctx, o.users); err != nil {
-		return err
-	}
-	added := time.Since(begun)
-	t.add(fmt.Sprintf("%d users added by LDAP, 16 connections", o.users), fmt.Sprintf("%.0f/s, %.1f s", float64(o.users)/added.Seconds(), added.Seconds()), "", "", "")
-	t.add("memory then", s.memory().String(), "", "", "")
-	// What a restart holds without the users is what it is compared with.
-	if err := s.stop(); err != nil {
-		return err
-	}
-	again, err := startServer(ctx, program, s.data, "")
-	if err != nil {
-		return err
-	}
-	s = again
-	t.add(fmt.Sprintf("from exec to ready with %d users", o.users), milliseconds(s.ready), "", "", "")
-	full := s.memory()
 	empty, err := newServer(ctx, program)
 	if err != nil {
 		return err
 	}
 	none := empty.memory()
 	empty.discard()
-	t.add("memory then", full.String(), "", fmt.Sprintf("%.1f KiB a user (PSS), %.1f of them on the heap and the stacks", perUser(full.pss-none.pss, o.users), perUser(full.anonymous-none.anonymous, o.users)), "")
-	r, err := byTurns(ctx, o.duration, s.load(8, s.searcher))
+	t.add("memory after the first start", none.String(), "", "", "")
+	s, f, err := populated(ctx, program, o.users)
 	if err != nil {
 		return err
 	}
-	t.add(fmt.Sprintf("LDAP searches/s by sAMAccountName, 8 clients, %d users", o.users), r[0].String(), "", "", "")
+	defer s.discard()
+	t.add(fmt.Sprintf("from exec to ready with %d users", o.users), milliseconds(s.ready), "", "", "")
+	beyond := func(bytes int64) float64 { return float64(bytes-f.attributes) / float64(o.users) }
+	if _, err := byTurns(ctx, o.duration, s.load(8, s.peer("embedded", strings.TrimPrefix(s.LDAP, "ldap://"), nil).byName(o.users))); err != nil {
+		return err
+	}
+	full := s.memory()
+	own := beyond(full.anonymous - none.anonymous)
+	t.add("memory after some searches", full.String(), "", fmt.Sprintf("a user beyond the %d bytes of its attributes: %.0f bytes, with pages of files %.0f", f.attributes/int64(o.users), own, beyond(full.rss-none.rss)),
+		goal("≤ 2,048", own <= 2048))
 	return nil
 }
 
-func perUser(bytes int64, users int) float64 { return float64(bytes) / float64(users) / 1024 }
-
-func (s *server) addUsers(ctx context.Context, users int) error {
-	var next atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	for range 16 {
-		group.Go(func() error {
-			conn, err := ldap.DialURL(s.LDAP)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			if err := conn.Bind("Administrator@bench.example.com", adminPassword); err != nil {
-				return err
-			}
-			for n := next.Add(1); n <= int64(users) && ctx.Err() == nil; n = next.Add(1) {
-				name := fmt.Sprintf("person%d", n)
-				request := ldap.NewAddRequest("CN="+name+",CN=Users,"+domainDN, nil)
-				request.Attribute("objectClass", []string{"user"})
-				request.Attribute("sAMAccountName", []string{name})
-				request.Attribute("userPrincipalName", []string{name + "@bench.example.com"})
-				request.Attribute("displayName", []string{"Person Number " + fmt.Sprint(n)})
-				request.Attribute("mail", []string{name + "@example.com"})
-				if err := conn.Add(request); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+// populated is a server with as many more people in its directory.
+func populated(ctx context.Context, program string, people int) (*server, filled, error) {
+	s, err := newServer(ctx, program)
+	if err != nil {
+		return nil, filled{}, err
 	}
-	return group.Wait()
+	if _, err := s.resetAll(ctx); err != nil {
+		s.discard()
+		return nil, filled{}, err
+	}
+	if err := s.stop(); err != nil {
+		return nil, filled{}, err
+	}
+	f, err := s.populate(ctx, people)
+	if err != nil {
+		return nil, f, err
+	}
+	s, err = startServer(ctx, program, s.data, "")
+	return s, f, err
+}
+
+// sizes measures whether a search takes longer in larger directories, from a thousand people on.
+func sizes(ctx context.Context, o options, program string, t *table) error {
+	var loads []load
+	var people []int
+	for n := 1000; n <= o.users; n *= 10 {
+		s, _, err := populated(ctx, program, n)
+		if err != nil {
+			return err
+		}
+		defer s.discard()
+		people = append(people, n)
+		loads = append(loads, s.load(1, s.peer("embedded", strings.TrimPrefix(s.LDAP, "ldap://"), nil).byName(n)))
+	}
+	r, err := byTurns(ctx, o.duration, loads...)
+	if err != nil {
+		return err
+	}
+	for i := range r {
+		ratio := float64(p50(r[i])) / float64(p50(r[0]))
+		t.add(fmt.Sprintf("LDAP searches/s by sAMAccountName, 1 client, %d people", people[i]), r[i].String(), fmt.Sprintf("p50 %.0f µs", p50(r[i]).Seconds()*1e6), fmt.Sprintf("%.2f × that of %d people", ratio, people[0]),
+			goal("≤ 1.5", ratio <= 1.5))
+	}
+	return nil
 }
 
 func sum(body []byte) string {
@@ -201,7 +204,7 @@ func verify(_ context.Context, _ options, _ string, t *table) error {
 	if err != nil {
 		return err
 	}
-	keys := identity.NewKeys("aws", "123456789012", identity.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey})
+	keys := identity.NewKeys("aws", "123456789012", identity.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil)
 	verifier := sigv4.New(sigv4.Options{Service: func(*http.Request) string { return "ds" }, Lookup: keys.Lookup, Now: func() time.Time { return now }})
 	request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1/", io.NopCloser(strings.NewReader("")))
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -157,6 +159,34 @@ func (w *wire) roundTrip(request []byte) error {
 
 // sign is a whole signed request, which may be sent for five minutes.
 func (s *server) sign(ctx context.Context, operation, body string) ([]byte, error) {
+	request, err := s.request(ctx, operation, body)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = request.Write(&b)
+	return b.Bytes(), err
+}
+
+// ask makes one call.
+func (s *server) ask(ctx context.Context, operation, body string) ([]byte, error) {
+	request, err := s.request(ctx, operation, body)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	said, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", response.Status, said)
+	}
+	return said, err
+}
+
+func (s *server) request(ctx context.Context, operation, body string) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.API+"/", strings.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -165,12 +195,7 @@ func (s *server) sign(ctx context.Context, operation, body string) ([]byte, erro
 	request.Header.Set("X-Amz-Target", "DirectoryService_20150416."+operation)
 	hash := sha256.Sum256([]byte(body))
 	key := aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}
-	if err := v4.NewSigner().SignHTTP(ctx, key, request, hex.EncodeToString(hash[:]), "ds", "us-east-1", time.Now()); err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = request.Write(&b)
-	return b.Bytes(), err
+	return request, v4.NewSigner().SignHTTP(ctx, key, request, hex.EncodeToString(hash[:]), "ds", "us-east-1", time.Now())
 }
 
 func (s *server) repeat(ctx context.Context, operation, body string) (caller, func(), error) {
@@ -185,9 +210,33 @@ func (s *server) repeat(ctx context.Context, operation, body string) (caller, fu
 	return func() error { return w.roundTrip(request) }, func() { _ = w.conn.Close() }, nil
 }
 
+// while runs a load for as long as another one goes on beside it.
+func while(busy, run load) load {
+	return func(ctx context.Context, d time.Duration) (rates, error) {
+		beside, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := busy(beside, time.Hour)
+			ended <- err
+		}()
+		r, err := run(ctx, d)
+		stop()
+		return r, errors.Join(err, <-ended)
+	}
+}
+
 // resetter resets a user of its own.
 func (s *server) resetter(ctx context.Context, i int) (caller, func(), error) {
-	return s.repeat(ctx, "ResetUserPassword", fmt.Sprintf(`{"DirectoryId":"%s","UserName":"user%d","NewPassword":"%s"}`, directoryID, i%benchUsers, password(i)))
+	return s.repeat(ctx, "ResetUserPassword", resetOf(directoryID, i%benchUsers, password(i)))
+}
+
+// resetterBeside does so in the directory that a server on Samba has beside.
+func (s *server) resetterBeside(ctx context.Context, i int) (caller, func(), error) {
+	return s.repeat(ctx, "ResetUserPassword", resetOf(besideID, i%benchUsers, password(i)))
+}
+
+func resetOf(directory string, user int, password string) string {
+	return fmt.Sprintf(`{"DirectoryId":"%s","UserName":"user%d","NewPassword":"%s"}`, directory, user, password)
 }
 
 func password(i int) string { return fmt.Sprintf("Summer-Rain-%d", i) }

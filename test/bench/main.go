@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,15 +21,24 @@ var clientCounts = []int{1, 8, 64}
 type options struct {
 	duration time.Duration
 	users    int
+	people   int
 	only     string
+	// sambaUsers is how many users the domain on Samba has when it is measured again.
+	sambaUsers []int
 }
 
 func main() {
 	var o options
 	short := flag.Bool("short", false, "measure for a second each, with 10,000 users")
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "how long each rate is measured")
-	flag.IntVar(&o.users, "users", 100_000, "users for the measurement of memory")
-	flag.StringVar(&o.only, "only", "", "measure one part: start, passwords, describes, memory or signature")
+	flag.IntVar(&o.users, "users", 100_000, "users for the measurements of memory and of sizes")
+	flag.IntVar(&o.people, "people", 10_000, "people in the directories that are measured beside each other")
+	flag.StringVar(&o.only, "only", "", "measure one part: ldap, start, passwords, describes, memory, sizes, lists, signature, samba, failover or kdc")
+	flag.Func("samba-users", "measure the domain on Samba again with so many users; repeatable", func(text string) error {
+		n, err := strconv.Atoi(text)
+		o.sambaUsers = append(o.sambaUsers, n)
+		return err
+	})
 	flag.Parse()
 	if *short {
 		o.duration, o.users = time.Second, 10_000
@@ -72,7 +82,7 @@ func run(ctx context.Context, o options) error {
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context, options, string, *table) error
-	}{{"start", startUp}, {"passwords", passwords}, {"describes", describes}, {"memory", memory}, {"signature", verify}} {
+	}{{"start", startUp}, {"passwords", passwords}, {"describes", describes}, {"memory", memory}, {"sizes", sizes}, {"lists", lists}, {"signature", verify}, {"samba", samba}, {"failover", failover}, {"ldap", directories}, {"kdc", tickets}} {
 		if o.only != "" && o.only != part.name {
 			continue
 		}
@@ -87,7 +97,7 @@ func run(ctx context.Context, o options) error {
 	for _, row := range t.rows {
 		fmt.Println(row)
 	}
-	fmt.Println("\n¹ of both keys derived each by itself, as RFC 3962 has it (gokrb5's StringToKey). ² of both keys from one PBKDF2, as the server does it; a login needs as much. Samba's figure, 30–37 resets/s through pooled LDAPS, was measured elsewhere, on such a machine.")
+	fmt.Println("\n¹ of both keys derived each by itself, as RFC 3962 has it (gokrb5's StringToKey). ² of both keys from one PBKDF2, as the server does it; a login needs as much.")
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 
 const (
 	directoryID   = "d-00000000be"
+	besideID      = "d-00000000bf"
 	domainDN      = "DC=bench,DC=example,DC=com"
 	adminPassword = "Harbour-Light-11"
 	benchUsers    = 64
@@ -30,6 +31,7 @@ const (
 type server struct {
 	API  string `json:"api"`
 	LDAP string `json:"ldap"`
+	KDC  string `json:"kdc"`
 
 	data    string
 	process *exec.Cmd
@@ -46,31 +48,47 @@ func build(ctx context.Context, dir string) (string, error) {
 }
 
 func newServer(ctx context.Context, program string) (*server, error) {
+	return newServerOn(ctx, program, "embedded")
+}
+
+// newServerOn has a directory with users, on that engine, and beside one on Samba another one, embedded.
+func newServerOn(ctx context.Context, program, engine string, more ...string) (*server, error) {
 	data, err := os.MkdirTemp(filepath.Dir(program), "data-")
 	if err != nil {
 		return nil, err
 	}
 	seed := filepath.Join(data, "seed.yaml")
 	var text strings.Builder
-	fmt.Fprintf(&text, "directories:\n  - id: %s\n    type: SimpleAD\n    name: bench.example.com\n    password: %s\n    users:\n", directoryID, adminPassword)
-	for i := range benchUsers {
-		fmt.Fprintf(&text, "      - {name: user%d}\n", i)
+	text.WriteString("directories:\n")
+	add := func(id, name, engine string) {
+		fmt.Fprintf(&text, "  - id: %s\n    type: SimpleAD\n    name: %s\n    engine: %s\n    password: %s\n    users:\n", id, name, engine, adminPassword)
+		for i := range benchUsers {
+			fmt.Fprintf(&text, "      - {name: user%d}\n", i)
+		}
+	}
+	add(directoryID, "bench.example.com", engine)
+	if engine != "embedded" {
+		add(besideID, "beside.example.com", "embedded")
 	}
 	if err := os.WriteFile(seed, []byte(text.String()), 0o600); err != nil {
 		return nil, err
 	}
-	return startServer(ctx, program, data, seed)
+	return startServer(ctx, program, data, seed, more...)
 }
 
-func startServer(ctx context.Context, program, data, seed string) (*server, error) {
+func startServer(ctx context.Context, program, data, seed string, more ...string) (*server, error) {
 	s := &server{data: data}
-	arguments := []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--ldap-listen", "127.0.0.1:0", "--ldaps-listen", "127.0.0.1:0", "--log-level", "error"}
+	arguments := []string{"serve", "--data", data, "--free-ports", "--log-level", "error"}
 	if seed != "" {
 		arguments = append(arguments, "--seed", seed)
 	}
+	arguments = append(arguments, more...)
 	s.process = exec.CommandContext(ctx, program, arguments...)
 	s.process.Env = append(os.Environ(), "LATCHKEY_ROOT_ACCESS_KEY_ID="+accessKey, "LATCHKEY_ROOT_SECRET_ACCESS_KEY="+secretKey)
 	s.process.Stderr = os.Stderr
+	// It has domain controllers to stop.
+	s.process.Cancel = func() error { return s.process.Process.Signal(syscall.SIGTERM) }
+	s.process.WaitDelay = 30 * time.Second
 	out, err := s.process.StdoutPipe()
 	if err != nil {
 		return nil, err

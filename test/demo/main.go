@@ -117,8 +117,7 @@ func start(ctx context.Context, binary, seed string) (*server, error) {
 		return nil, err
 	}
 	s := &server{data: data}
-	s.process = exec.Command(binary, "serve", "--data", data, "--seed", seed, "--listen", "127.0.0.1:0", "--ldap-listen", "127.0.0.1:0",
-		"--ldaps-listen", "127.0.0.1:0", "--log-level", "warn")
+	s.process = exec.Command(binary, "serve", "--data", data, "--seed", seed, "--free-ports", "--log-level", "warn")
 	s.process.Stderr = os.Stderr
 	output, err := s.process.StdoutPipe()
 	if err != nil {

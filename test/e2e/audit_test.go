@@ -112,7 +112,7 @@ func TestAudit(t *testing.T) {
 			id := got.id(t)
 			var r record
 			// A read's line may be a moment later than its answer; a write's is not.
-			for deadline := time.Now().Add(5 * time.Second); r == nil; time.Sleep(5 * time.Millisecond) {
+			for deadline := time.Now().Add(time.Minute); r == nil; time.Sleep(5 * time.Millisecond) {
 				records := auditLog(t, s)
 				count := 0
 				for _, each := range records {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,7 +22,6 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
-	"github.com/aws/aws-sdk-go-v2/service/directoryservice/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 )
@@ -111,35 +110,27 @@ func goClient(_ *testing.T, s *server) caller {
 
 func callGoSDK(t *testing.T, s *server, region, operation string, input map[string]any) answer {
 	t.Helper()
-	ds := goSDK(s, region)
-	switch operation {
-	case "ResetUserPassword":
-		return goCall(t, ds.ResetUserPassword, input, func(o *directoryservice.ResetUserPasswordOutput) middleware.Metadata { return o.ResultMetadata })
-	case "DescribeDirectories":
-		return goCall(t, ds.DescribeDirectories, input, func(o *directoryservice.DescribeDirectoriesOutput) middleware.Metadata { return o.ResultMetadata })
-	case "CreateDirectory":
-		return goCall(t, ds.CreateDirectory, input, func(o *directoryservice.CreateDirectoryOutput) middleware.Metadata { return o.ResultMetadata })
-	case "CreateMicrosoftAD":
-		return goCall(t, ds.CreateMicrosoftAD, input, func(o *directoryservice.CreateMicrosoftADOutput) middleware.Metadata { return o.ResultMetadata })
-	case "DeleteDirectory":
-		return goCall(t, ds.DeleteDirectory, input, func(o *directoryservice.DeleteDirectoryOutput) middleware.Metadata { return o.ResultMetadata })
-	}
-	t.Fatalf("the tests do not make %s with the Go SDK", operation)
-	return answer{}
+	return goCall(t, goSDK(s, region), operation, input)
 }
 
-func goCall[In, Out any](t *testing.T, call func(context.Context, *In, ...func(*directoryservice.Options)) (*Out, error), input map[string]any, metadata func(*Out) middleware.Metadata) answer {
+// goCall calls the client's method for the operation.
+func goCall(t *testing.T, client *directoryservice.Client, operation string, input map[string]any) answer {
 	t.Helper()
-	var in In
-	decode(t, encode(t, input), &in)
-	out, err := call(t.Context(), &in)
-	if err != nil {
+	method := reflect.ValueOf(client).MethodByName(operation)
+	if !method.IsValid() {
+		t.Fatalf("the Go SDK has no operation %s", operation)
+	}
+	in := reflect.New(method.Type().In(1).Elem())
+	decode(t, encode(t, input), in.Interface())
+	results := method.Call([]reflect.Value{reflect.ValueOf(t.Context()), in})
+	if err, failed := results[1].Interface().(error); failed {
 		return goFault(t, err)
 	}
+	out := results[0]
 	a := answer{Status: http.StatusOK}
-	decode(t, encode(t, out), &a.Output)
+	decode(t, encode(t, out.Interface()), &a.Output)
 	delete(a.Output, "ResultMetadata")
-	a.RequestID, _ = awsmiddleware.GetRequestIDMetadata(metadata(out))
+	a.RequestID, _ = awsmiddleware.GetRequestIDMetadata(out.Elem().FieldByName("ResultMetadata").Interface().(middleware.Metadata))
 	return a
 }
 
@@ -156,30 +147,9 @@ func goFault(t *testing.T, err error) answer {
 		t.Fatalf("not an answer of the server: %v", err)
 	}
 	a.Exception, a.Message = api.ErrorCode(), api.ErrorMessage()
-	id := func(typed string, requestID *string) {
-		a.Typed, a.MemberID = typed == a.Exception, aws.ToString(requestID)
-	}
-	switch e := api.(type) {
-	case *types.ClientException:
-		id("ClientException", e.RequestId)
-	case *types.DirectoryLimitExceededException:
-		id("DirectoryLimitExceededException", e.RequestId)
-	case *types.DirectoryUnavailableException:
-		id("DirectoryUnavailableException", e.RequestId)
-	case *types.EntityDoesNotExistException:
-		id("EntityDoesNotExistException", e.RequestId)
-	case *types.InvalidNextTokenException:
-		id("InvalidNextTokenException", e.RequestId)
-	case *types.InvalidParameterException:
-		id("InvalidParameterException", e.RequestId)
-	case *types.InvalidPasswordException:
-		id("InvalidPasswordException", e.RequestId)
-	case *types.ServiceException:
-		id("ServiceException", e.RequestId)
-	case *types.UnsupportedOperationException:
-		id("UnsupportedOperationException", e.RequestId)
-	case *types.UserDoesNotExistException:
-		id("UserDoesNotExistException", e.RequestId)
+	typed := reflect.ValueOf(api).Elem()
+	if id := typed.FieldByName("RequestId"); id.IsValid() {
+		a.Typed, a.MemberID = typed.Type().Name() == a.Exception, aws.ToString(id.Interface().(*string))
 	}
 	return a
 }
@@ -294,18 +264,18 @@ func javaScript(t *testing.T, s *server) caller {
 		missing(t, "node", "apt-get install nodejs npm")
 	}
 	command := exec.Command(node, "js/driver.cjs")
-	command.Env = environment(t, s, "E2E_MODULES="+nodeModules(t))
+	command.Env = environment(t, s, "E2E_MODULES="+nodeModules(t, "js"))
 	return driver(t, command)
 }
 
-// nodeModules is a folder with the packages of js/package-lock.json, which is made once for each state of that file.
-func nodeModules(t *testing.T) string {
+// nodeModules is a folder with the packages of the package-lock.json in from, which is made once for each state of that file.
+func nodeModules(t *testing.T, from string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	lock, err := os.ReadFile("js/package-lock.json")
+	lock, err := os.ReadFile(filepath.Join(from, "package-lock.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,8 +291,8 @@ func nodeModules(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(draft)
-	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
-		text, err := os.ReadFile(filepath.Join("js", name))
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		text, err := os.ReadFile(filepath.Join(from, name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(draft, name), text, 0o644)
 		}
@@ -334,10 +304,10 @@ func nodeModules(t *testing.T) string {
 	if err != nil {
 		missing(t, "npm", "apt-get install npm")
 	}
-	install := exec.Command(npm, "ci", "--ignore-scripts")
+	install := exec.Command(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
 	install.Dir = draft
 	if said, err := install.CombinedOutput(); err != nil {
-		missing(t, "@aws-sdk/client-directory-service", "npm ci in test/e2e/js must work: "+strings.TrimSpace(string(said)))
+		missing(t, from+"/node_modules", "npm ci in "+from+" must work: "+strings.TrimSpace(string(said)))
 	}
 	if err := os.Rename(draft, dir); err != nil {
 		if _, there := os.Stat(dir); there != nil {

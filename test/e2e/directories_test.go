@@ -55,7 +55,7 @@ func described(t *testing.T, call caller, region, id string) map[string]any {
 // become waits for a stage, which must come by the stages before it.
 func become(t *testing.T, call caller, region, id, stage string) map[string]any {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		d := described(t, call, region, id)
 		if d["Stage"] == stage {
 			return d
@@ -69,7 +69,7 @@ func become(t *testing.T, call caller, region, id, stage string) map[string]any 
 // gone waits for the end of a directory.
 func gone(t *testing.T, call caller, region, id string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		a := call(t, region, "DescribeDirectories", map[string]any{"DirectoryIds": []string{id}})
 		if a.Exception != "" {
 			a.refused(t, "EntityDoesNotExistException", "Directory "+id+" does not exist")

@@ -171,7 +171,6 @@ func TestProtocol(t *testing.T) {
 		// What comes before the signature.
 		{"unknown operation", raw{operation: "MakeCoffee"}, 400, unknown},
 		{"unknown operation, unsigned", raw{operation: "MakeCoffee", unsigned: true}, 400, unknown},
-		{"an operation that is not built", raw{operation: "CreateComputer"}, 400, unknown},
 		{"the target of another service", raw{header: map[string]string{"X-Amz-Target": "DynamoDB_20120810.ListTables"}}, 400, unknown},
 		{"the target in another case", raw{operation: "resetUserPassword"}, 400, unknown},
 		{"no target", raw{header: map[string]string{"X-Amz-Target": ""}}, 400, unknown},
@@ -359,12 +358,6 @@ func TestFrameworkByClients(t *testing.T) {
 			})
 		}
 	}
-	t.Run("an operation that is not built, by the CLI", func(t *testing.T) {
-		_, said, code := runCLI(t, s, home, "describe-snapshots")
-		if code != cliServiceError || !strings.Contains(said, "(UnknownOperationException)") {
-			t.Errorf("%d %s", code, said)
-		}
-	})
 }
 
 // TestPieces: a body that comes in pieces is taken.

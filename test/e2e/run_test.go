@@ -237,7 +237,7 @@ func TestStop(t *testing.T) {
 
 	stopped := make(chan struct{})
 	go func() { s.stop(); close(stopped) }()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		late, err := net.Dial("tcp", address.Host)
 		if err != nil {
 			break

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,10 @@ type server struct {
 	API   string `json:"api"`
 	LDAP  string `json:"ldap"`
 	LDAPS string `json:"ldaps"`
+	DNS   string `json:"dns"`
+	KDC   string `json:"kdc"`
+	// Kpasswd is the address for changing passwords by Kerberos.
+	Kpasswd string `json:"kpasswd"`
 
 	data string
 	log  *safeBuffer
@@ -37,7 +42,8 @@ func start(t *testing.T, seedText string, change ...func(*config.Config)) *serve
 	t.Helper()
 	s := &server{data: t.TempDir(), log: &safeBuffer{}}
 	cfg := &config.Config{
-		Listen: "127.0.0.1:0", LDAPListen: "127.0.0.1:0", LDAPSListen: "127.0.0.1:0", Data: s.data, AccountID: "123456789012", UnlockOnReset: true,
+		Listen: "127.0.0.1:0", LDAPListen: "127.0.0.1:0", LDAPSListen: "127.0.0.1:0", KDCListen: "127.0.0.1:0", KpasswdListen: "127.0.0.1:0",
+		Data: s.data, AccountID: "123456789012", UnlockOnReset: true,
 	}
 	for _, each := range change {
 		each(cfg)
@@ -71,6 +77,9 @@ func start(t *testing.T, seedText string, change ...func(*config.Config)) *serve
 		finish()
 		if err := <-stopped; err != nil {
 			t.Errorf("stop: %v", err)
+		}
+		if said := s.log.String(); strings.Contains(said, "throws what it does not declare") {
+			t.Errorf("an exception that the model does not declare:\n%s", said)
 		}
 	}
 	t.Cleanup(s.stop)

@@ -23,10 +23,17 @@ func smallDisk(t *testing.T) string {
 		t.Skip("mounting a file system of a chosen size takes root")
 	}
 	disk := filepath.Join(t.TempDir(), "disk")
-	if err := os.Mkdir(disk, 0o700); err != nil {
+	mount(t, disk, "320m")
+	return disk
+}
+
+// mount makes a folder that is a file system of that size.
+func mount(t *testing.T, disk, size string) {
+	t.Helper()
+	if err := os.MkdirAll(disk, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=320m"); err != nil {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size="+size); err != nil {
 		t.Fatalf("mount: %v", err)
 	}
 	t.Cleanup(func() {
@@ -34,7 +41,6 @@ func smallDisk(t *testing.T) string {
 			t.Errorf("unmount: %v", err)
 		}
 	})
-	return disk
 }
 
 // fill writes a file until so many bytes are free.

@@ -237,10 +237,12 @@ func checkAudit(t *testing.T, data string, told []*attempt, refusals ...string) 
 }
 
 // writeSeed makes a directory with the users of newHistories, and disabled users once0, once1, …
-func writeSeed(t *testing.T, disabled int) string {
+func writeSeed(t *testing.T, disabled int) string { return writeSeedOn(t, "embedded", disabled) }
+
+func writeSeedOn(t *testing.T, engine string, disabled int) string {
 	t.Helper()
 	var text strings.Builder
-	fmt.Fprintf(&text, "directories:\n  - id: %s\n    type: SimpleAD\n    name: %s\n    password: %s\n    users:\n", directoryID, domainName, adminPassword)
+	fmt.Fprintf(&text, "directories:\n  - id: %s\n    type: SimpleAD\n    name: %s\n    engine: %s\n    password: %s\n    users:\n", directoryID, domainName, engine, adminPassword)
 	for i := range streams {
 		fmt.Fprintf(&text, "      - {name: stream%d, password: %s}\n", i, firstPassword)
 	}

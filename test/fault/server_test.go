@@ -92,13 +92,14 @@ func (b *safeBuffer) String() string {
 	return b.buffer.String()
 }
 
-// launch starts a server on a data directory; lines carries what it prints.
-func launch(t *testing.T, data, seed string) (s *server, lines io.Reader) {
+// launch starts a server on a data directory, with more arguments; lines carries what it prints.
+func launch(t *testing.T, data, seed string, more ...string) (s *server, lines io.Reader) {
 	t.Helper()
-	arguments := []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--ldap-listen", "127.0.0.1:0", "--ldaps-listen", "127.0.0.1:0", "--log-level", "warn"}
+	arguments := []string{"serve", "--data", data, "--free-ports", "--log-level", "warn"}
 	if seed != "" {
 		arguments = append(arguments, "--seed", seed)
 	}
+	arguments = append(arguments, more...)
 	s = &server{process: exec.Command(program, arguments...), exited: make(chan struct{})}
 	s.process.Env = append(os.Environ(), "LATCHKEY_ROOT_ACCESS_KEY_ID="+accessKey, "LATCHKEY_ROOT_SECRET_ACCESS_KEY="+secretKey)
 	s.process.Stderr = &s.stderr
@@ -121,9 +122,9 @@ func launch(t *testing.T, data, seed string) (s *server, lines io.Reader) {
 }
 
 // try starts a server and waits until it is ready; it may fail to become so.
-func try(t *testing.T, data, seed string) (*server, error) {
+func try(t *testing.T, data, seed string, more ...string) (*server, error) {
 	t.Helper()
-	s, output := launch(t, data, seed)
+	s, output := launch(t, data, seed, more...)
 	// A server that hangs says where.
 	timer := time.AfterFunc(patience, func() { _ = s.process.Process.Signal(syscall.SIGQUIT) })
 	line, err := bufio.NewReader(output).ReadBytes('\n')
@@ -144,9 +145,9 @@ func try(t *testing.T, data, seed string) (*server, error) {
 	return s, nil
 }
 
-func start(t *testing.T, data, seed string) *server {
+func start(t *testing.T, data, seed string, more ...string) *server {
 	t.Helper()
-	s, err := try(t, data, seed)
+	s, err := try(t, data, seed, more...)
 	if err != nil {
 		t.Fatal(err)
 	}

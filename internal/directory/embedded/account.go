@@ -22,9 +22,11 @@ type passwordChange struct {
 	old, next []byte
 	oldKeys   keys
 	nextKeys  keys
+	history   bool // a reset, too, keeps to the history
+	proved    bool // a change whose old password was proved otherwise
 }
 
-func (p *passwordChange) reset() bool { return p.old == nil }
+func (p *passwordChange) reset() bool { return p.old == nil && !p.proved }
 
 func (p *passwordChange) wipe() {
 	if p == nil {
@@ -83,11 +85,16 @@ func (s *Session) derive(ctx context.Context, dn string, p *passwordChange) erro
 		return err
 	}
 	if p.nextKeys.Salt != salt {
+		if p.reset() && n.isKrbtgt(s.tree) {
+			// Whoever sets krbtgt's password asks for new keys: AD makes them up, so that nobody knows them.
+			clear(p.next)
+			p.next = randomPassword()
+		}
 		if p.nextKeys, err = s.engine.derive(ctx, reset, p.next, salt); err != nil {
 			return err
 		}
 	}
-	if p.reset() || p.oldKeys.Salt != "" {
+	if p.old == nil || p.oldKeys.Salt != "" {
 		return nil
 	}
 	held, err := s.engine.keyring.openSecret(n.secret, s.tree.domain.ID, n.guid)
@@ -99,7 +106,7 @@ func (s *Session) derive(ctx context.Context, dn string, p *passwordChange) erro
 	return err
 }
 
-func (d *draft) node() *node { return &node{class: d.class, attributes: d.entry.Attributes} }
+func (d *draft) node() *node { return &node{class: d.class, attributes: newRecord(d.entry.Attributes)} }
 
 // derive makes a password's keys when it is this caller's turn.
 func (e *Engine) derive(ctx context.Context, u urgency, password []byte, salt string) (keys, error) {
@@ -122,7 +129,7 @@ func (s *Session) setPassword(d *draft, p *passwordChange) error {
 	if p.nextKeys.Salt != s.tree.salt(d.node()) {
 		return store.ErrConflict // the account was renamed meanwhile: its salt is another
 	}
-	settings := s.tree.settings()
+	settings := s.tree.settingsOf(d.old)
 	e := s.engine
 	held, err := e.keyring.openSecret(d.entry.Secret, s.tree.domain.ID, d.entry.GUID)
 	if err != nil {
@@ -130,20 +137,31 @@ func (s *Session) setPassword(d *draft, p *passwordChange) error {
 	}
 	defer held.wipe()
 	now := e.now()
-	if !p.reset() {
+	switch {
+	case !p.reset():
 		if err := mayChange(d, held, p, settings, now); err != nil {
 			return err
 		}
+	case p.history:
+		if err := held.forbid(p.nextKeys, settings); err != nil {
+			return err
+		}
 	}
-	if err := settings.Check(p.next, d.first("sAMAccountName"), d.first("displayName")); err != nil {
+	// The policy is for people (MS-SAMR section 3.1.1.7.2).
+	if err := settings.Check(p.next, d.first("sAMAccountName"), d.first("displayName")); err != nil && !d.class.is("computer") {
 		return refuse(ldap.LDAPResultConstraintViolation, "0000052D", "Constraint violation - "+strings.TrimPrefix(err.Error(), directory.ErrPassword.Error()+": "))
 	}
 	// A copy: held is wiped here, and another try may need the derived keys again.
-	held.replace(p.nextKeys.clone(), settings.History)
+	history := settings.History
+	if d.node().isKrbtgt(s.tree) {
+		history = max(history, 2) // the former key opens tickets that are still good
+	}
+	held.replace(p.nextKeys.clone(), history)
 	if d.entry.Secret, err = e.keyring.sealSecret(held, s.tree.domain.ID, d.entry.GUID); err != nil {
 		return err
 	}
 	d.set("pwdLastSet", directory.FileTime(now))
+	d.set("msDS-KeyVersionNumber", strconv.Itoa(held.Version))
 	d.set("badPwdCount", "0")
 	d.passwordSet = true
 	return nil
@@ -153,7 +171,7 @@ func (s *Session) setPassword(d *draft, p *passwordChange) error {
 func mayChange(d *draft, held *secret, p *passwordChange, settings directory.PasswordSettings, now time.Time) error {
 	control := d.control()
 	switch {
-	case !held.Keys.same(p.oldKeys):
+	case !p.proved && !held.Keys.same(p.oldKeys):
 		return refuse(ldap.LDAPResultConstraintViolation, "00000056", "AtrErr: the old password is not right")
 	case control&directory.PasswordCantChange != 0:
 		return refuse(ldap.LDAPResultInsufficientAccessRights, "00002098", "this user may not change the password")
@@ -161,11 +179,16 @@ func mayChange(d *draft, held *secret, p *passwordChange, settings directory.Pas
 	if last := directory.ParseFileTime(d.first("pwdLastSet")); !last.IsZero() && now.Before(last.Add(settings.MinAge)) {
 		return refuse(ldap.LDAPResultConstraintViolation, "0000052D", fmt.Sprintf("Constraint violation - the password was changed less than %s ago (minPwdAge)", settings.MinAge))
 	}
+	return held.forbid(p.nextKeys, settings)
+}
+
+// forbid refuses a password that the history remembers.
+func (s *secret) forbid(next keys, settings directory.PasswordSettings) error {
 	if settings.History == 0 {
 		return nil
 	}
-	for _, former := range append([]keys{held.Keys}, held.History...) {
-		if former.same(p.nextKeys) {
+	for _, former := range append([]keys{s.Keys}, s.History...) {
+		if former.same(next) {
 			return refuse(ldap.LDAPResultConstraintViolation, "0000052D", fmt.Sprintf("Constraint violation - the password is one of the last %d (pwdHistoryLength)", settings.History))
 		}
 	}
@@ -177,30 +200,6 @@ func (d *draft) control() directory.UserAccountControl { return d.node().control
 func (n *node) control() directory.UserAccountControl {
 	flags, _ := strconv.ParseInt(n.first("userAccountControl"), 10, 64)
 	return directory.UserAccountControl(uint32(flags))
-}
-
-// settings are the domain's, read from its head (MS-ADTS section 3.1.1.3.2).
-func (t *tree) settings() directory.PasswordSettings {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	head := t.nodes[t.root]
-	if head == nil {
-		return directory.DefaultPasswordSettings()
-	}
-	return readSettings(head)
-}
-
-func readSettings(head *node) directory.PasswordSettings {
-	number := func(attributeName string) int {
-		n, _ := strconv.Atoi(head.first(attributeName))
-		return n
-	}
-	return directory.PasswordSettings{
-		MinLength: number("minPwdLength"), Complexity: number("pwdProperties")&directory.PasswordComplexity != 0, History: number("pwdHistoryLength"),
-		MinAge: directory.ParseInterval(head.first("minPwdAge")), MaxAge: directory.ParseInterval(head.first("maxPwdAge")),
-		LockoutThreshold: number("lockoutThreshold"), LockoutDuration: directory.ParseInterval(head.first("lockoutDuration")),
-		ObservationWindow: directory.ParseInterval(head.first("lockOutObservationWindow")),
-	}
 }
 
 // newAccount gives a new security principal what every one has (MS-SAMR section 3.1.1.8).
@@ -241,47 +240,45 @@ func (s *Session) newAccount(ctx context.Context, d *draft) error {
 func signed(bits uint32) string { return strconv.FormatInt(int64(int32(bits)), 10) }
 
 // finish holds the whole entry, as it would be, against the rules that span attributes.
-func (d *draft) finish(system bool, now time.Time) error {
+func (d *draft) finish(s *Session, now time.Time) error {
 	for attributeName, values := range d.entry.Attributes {
-		if a := d.tree.schema.attribute(attributeName); a != nil && a.single && len(values) > 1 {
+		a := d.tree.schema.attribute(attributeName)
+		switch {
+		case a == nil:
+		case a.single && len(values) > 1:
 			return refuse(ldap.LDAPResultConstraintViolation, "00002081", attributeName+" has one value at most")
 		}
+	}
+	if err := d.finishClass(); err != nil {
+		return err
+	}
+	if d.class.is("msDS-PasswordSettings") {
+		return d.finishSettings()
 	}
 	if d.class == nil || !d.class.account {
 		return nil
 	}
 	name := d.first("sAMAccountName")
+	if name == "" {
+		return refuse(ldap.LDAPResultUnwillingToPerform, "00002077", "an account has a sAMAccountName")
+	}
 	if strings.TrimSpace(name) == "" || len(name) > 256 || strings.ContainsAny(name, "\"/\\[]:;|=,+*?<>\x00\n\r") {
 		return refuse(ldap.LDAPResultConstraintViolation, "00000523", "sAMAccountName is empty, too long, or has a character that an account name can't have")
 	}
 	if d.class.name == "group" {
 		return d.finishGroup()
 	}
-	return d.finishUser(system, now)
+	return d.finishUser(s, now)
 }
 
-func (d *draft) finishGroup() error {
-	kind, err := strconv.ParseInt(d.first("groupType"), 10, 64)
-	if err != nil {
-		return refuse(ldap.LDAPResultConstraintViolation, "000020A1", "groupType is not valid")
-	}
-	bits := uint32(kind)
-	account := directory.AccountTypeGroup
-	if bits&directory.GroupDomainLocal != 0 {
-		account = directory.AccountTypeAlias
-	}
-	if bits&directory.GroupSecurity == 0 {
-		account++ // the distribution group's type follows the security group's
-	}
-	d.set("sAMAccountType", strconv.Itoa(account))
-	return nil
-}
-
-func (d *draft) finishUser(system bool, now time.Time) error {
+func (d *draft) finishUser(s *Session, now time.Time) error {
 	control := d.control()
 	const kinds = directory.NormalAccount | directory.WorkstationTrust | directory.ServerTrust | directory.InterdomainTrust
 	if control&kinds == 0 {
 		control |= directory.NormalAccount
+	}
+	if control&(directory.WorkstationTrust|directory.ServerTrust) != 0 && !d.class.is("computer") {
+		return refuse(ldap.LDAPResultObjectClassViolation, "0000217C", "a computer's flags take an entry of class computer")
 	}
 	d.set("userAccountControl", signed(uint32(control)))
 	account := directory.AccountTypeUser
@@ -292,24 +289,27 @@ func (d *draft) finishUser(system bool, now time.Time) error {
 		account = directory.AccountTypeComputer
 	}
 	d.set("sAMAccountType", strconv.Itoa(account))
-	if control&(directory.AccountDisable|directory.PasswordNotRequired) == 0 && control&directory.NormalAccount != 0 && len(d.entry.Secret) == 0 && d.tree.settings().MinLength > 0 {
+	if control&(directory.AccountDisable|directory.PasswordNotRequired) == 0 && control&directory.NormalAccount != 0 && len(d.entry.Secret) == 0 && d.tree.settingsOf(d.old).MinLength > 0 {
 		return refuse(ldap.LDAPResultUnwillingToPerform, "0000052D", "an account without a password can't be enabled")
 	}
 	if d.old != nil && d.first("lockoutTime") == "0" && d.old.first("lockoutTime") != "0" {
 		d.set("badPwdCount", "0")
 	}
-	return d.finishTimes(system, now)
+	if err := d.finishPrimary(); err != nil {
+		return err
+	}
+	return d.finishTimes(s, now)
 }
 
 // finishTimes: of the times that the directory keeps, others may only say "never" and, for pwdLastSet, "now".
-func (d *draft) finishTimes(system bool, now time.Time) error {
+func (d *draft) finishTimes(s *Session, now time.Time) error {
 	before := func(attributeName string) string {
 		if d.old == nil {
 			return "0"
 		}
 		return d.old.first(attributeName)
 	}
-	if value := d.first("lockoutTime"); !system && value != before("lockoutTime") && value != "0" && value != "" {
+	if value := d.first("lockoutTime"); !s.system && value != before("lockoutTime") && value != "0" && value != "" {
 		return refuse(ldap.LDAPResultUnwillingToPerform, "00000057", "lockoutTime can only be set to 0")
 	}
 	value := d.first("pwdLastSet")
@@ -321,15 +321,10 @@ func (d *draft) finishTimes(system bool, now time.Time) error {
 		d.set("pwdLastSet", last)
 		return nil
 	}
-	if !system && !d.passwordSet && value != before("pwdLastSet") && value != "0" {
-		return refuse(ldap.LDAPResultUnwillingToPerform, "00000057", "pwdLastSet can only be set to 0 or -1")
+	if !s.making && !d.passwordSet && value != before("pwdLastSet") && value != "0" {
+		return refuse(ldap.LDAPResultOther, "00000057", "pwdLastSet can only be set to 0 or -1")
 	}
 	return nil
-}
-
-func isSecurityGroup(n *node) bool {
-	kind, err := strconv.ParseInt(n.first("groupType"), 10, 64)
-	return err == nil && uint32(kind)&directory.GroupSecurity != 0
 }
 
 func parseRID(s string) (uint32, error) {

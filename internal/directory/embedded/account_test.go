@@ -161,7 +161,7 @@ func TestPasswordAttribute(t *testing.T) {
 		want    uint16
 	}{
 		"in clear": {insecure, ldap.LDAPResultUnwillingToPerform}, "by the user": {own, ldap.LDAPResultInsufficientAccessRights},
-		"by another": {other, ldap.LDAPResultInsufficientAccessRights}, "by nobody": {engine.Anonymous(), ldap.LDAPResultUnwillingToPerform},
+		"by another": {other, ldap.LDAPResultInsufficientAccessRights}, "by nobody": {engine.Anonymous(false), ldap.LDAPResultUnwillingToPerform},
 	} {
 		if err := c.session.Modify(t.Context(), replace); !ldap.IsErrorWithCode(err, c.want) {
 			t.Errorf("%s: %v, want %d", name, err, c.want)

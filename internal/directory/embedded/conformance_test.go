@@ -2,6 +2,9 @@ package embedded
 
 import (
 	"testing"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
 
 	"latchkey/internal/directory"
 	"latchkey/internal/directory/directorytest"
@@ -14,9 +17,17 @@ func TestConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return directorytest.Fixture{Conn: conn, Domain: domain, Login: func(name, password string) error {
-			_, err := engine.Bind(t.Context(), true, name, []byte(password))
-			return err
-		}}
+		login := func(t testing.TB, name, password string) (directory.Conn, error) {
+			return engine.Bind(t.Context(), true, name, []byte(password))
+		}
+		backdate := func(t testing.TB, dn string, age time.Duration) {
+			request := ldap.NewModifyRequest(dn, nil)
+			request.Replace("pwdLastSet", []string{directory.FileTime(time.Now().Add(-age))})
+			itself := &Session{engine: engine, tree: engine.trees[domain.ID].tree, system: true, making: true}
+			if err := itself.Modify(t.Context(), request); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return directorytest.Fixture{Engine: directorytest.Embedded, Conn: conn, Domain: domain, Login: login, Backdate: backdate}
 	})
 }

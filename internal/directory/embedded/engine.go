@@ -4,11 +4,13 @@ package embedded
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +26,17 @@ var ErrNotServed = fmt.Errorf("%w: the directory is not served here", directory.
 
 // Engine holds the trees of this process.
 type Engine struct {
+	// Observer is who is told what happens in a directory; nil, as is its answer, is nobody. It is set before the engine is used,
+	// and what it gives back must not wait.
+	Observer func(id string) func(directory.SecurityEvent)
+
+	// Authorities is who may sign the certificates that users of a directory log in with, and whether they log in with nothing
+	// else; without any, or where it is nil itself, nobody does. It is set before the engine is used.
+	Authorities func(id string) (roots *x509.CertPool, only bool)
+
+	// Kerberos says that this process answers for the directories' realms, too. It is set before the engine is used.
+	Kerberos bool
+
 	store    *store.Store
 	keyring  *Keyring
 	logger   *slog.Logger
@@ -69,6 +82,7 @@ func (e *Engine) Serve(ctx context.Context, domain directory.Domain) error {
 	if err != nil {
 		return err
 	}
+	t.now = e.now
 	// The tree follows the store for as long as it is served, not for as long as this call's context lives.
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done, err := e.store.FollowTree(following, domain.ID, t.apply, t.reset)
@@ -82,7 +96,7 @@ func (e *Engine) Serve(ctx context.Context, domain directory.Domain) error {
 	return nil
 }
 
-// Drop stops serving a directory.
+// Drop stops serving a directory. To the sessions in it, it is empty.
 func (e *Engine) Drop(id string) {
 	e.mu.Lock()
 	s := e.trees[id]
@@ -92,6 +106,7 @@ func (e *Engine) Drop(id string) {
 	if s != nil {
 		s.stop()
 		<-s.done
+		s.reset()
 	}
 }
 
@@ -146,32 +161,59 @@ func (e *Engine) each(visit func(*tree) bool) {
 	}
 }
 
+// capabilities are those of a domain controller of Windows Server 2012 (MS-ADTS section 3.1.1.3.4.3), which encryption types
+// can be set on.
+func capabilities() []string {
+	return []string{
+		"1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1670", "1.2.840.113556.1.4.1791", "1.2.840.113556.1.4.1935", "1.2.840.113556.1.4.2080", "1.2.840.113556.1.4.2237",
+	}
+}
+
 // rootDSE is what the server says of itself (RFC 4512 section 5.1, MS-ADTS section 3.1.1.3.2). first is the tree that a
 // session is in; without one it is the oldest.
-func (e *Engine) rootDSE(first *tree, attributes []string) *ldap.SearchResult {
+func (e *Engine) rootDSE(first *tree, certified bool, filter string, attributes []string) *ldap.SearchResult {
 	values := map[string][]string{
 		"currentTime":                   {directory.GeneralizedTime(e.now())},
 		"domainFunctionality":           {"6"},
 		"forestFunctionality":           {"6"},
 		"domainControllerFunctionality": {"6"},
-		"supportedCapabilities":         {"1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1670", "1.2.840.113556.1.4.1791"},
+		"supportedCapabilities":         capabilities(),
 		"isSynchronized":                {"TRUE"},
+		"isGlobalCatalogReady":          {"TRUE"},
+		"supportedLDAPPolicies":         {"MaxPageSize", "MaxValRange"},
 		"vendorName":                    {"Latchkey"},
 	}
 	maps.Copy(values, e.features)
+	values["supportedSASLMechanisms"] = e.mechanisms(certified)
+	if !slices.Contains(values["supportedControl"], policyHints) {
+		values["supportedControl"] = append(slices.Clone(values["supportedControl"]), policyHints)
+	}
 	e.each(func(t *tree) bool {
 		if first == nil {
 			first = t
 		}
-		values["namingContexts"] = append(values["namingContexts"], t.domain.BaseDN())
+		values["namingContexts"] = append(values["namingContexts"], t.domain.BaseDN(), t.configurationDN(), t.schemaDN())
 		return true
 	})
 	if first != nil {
 		values["defaultNamingContext"] = []string{first.domain.BaseDN()}
 		values["rootDomainNamingContext"] = []string{first.domain.BaseDN()}
+		values["configurationNamingContext"] = []string{first.configurationDN()}
+		values["schemaNamingContext"] = []string{first.schemaDN()}
+		values["subschemaSubentry"] = []string{first.aggregateDN()}
+		values["dnsHostName"] = []string{MachineHost(first.domain)}
+		server := "CN=" + machineName + ",CN=Servers,CN=" + Site + ",CN=Sites," + first.configurationDN()
+		values["serverName"] = []string{server}
+		values["dsServiceName"] = []string{"CN=NTDS Settings," + server}
+		values["highestCommittedUSN"] = []string{strconv.FormatInt(first.newest(), 10)}
 		values["ldapServiceName"] = []string{first.domain.Name + ":latchkey@" + first.domain.Realm()}
 	}
 	entry := &ldap.Entry{}
+	if slices.ContainsFunc(attributes, func(a string) bool { return strings.EqualFold(a, "netlogon") }) {
+		if answer := e.netlogon(first, filter); answer != nil {
+			values["netlogon"] = []string{string(answer)}
+		}
+	}
 	names := make([]string, 0, len(values))
 	for attributeName := range values {
 		names = append(names, attributeName)

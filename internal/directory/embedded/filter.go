@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,8 +34,9 @@ func truth(b bool) verdict {
 // predicate is a compiled filter.
 type predicate interface {
 	match(t *tree, n *node) verdict
-	// candidates is a set that holds every entry that can match, found by an index; ok is false where no index helps.
-	candidates(t *tree) (found []*node, ok bool)
+	// candidates is a set that holds every entry that can match, found by an index; ok is false where no index helps, or gives
+	// more than most.
+	candidates(t *tree, most int) (found []*node, ok bool)
 }
 
 // AD's extensible matching rules (MS-ADTS section 3.1.1.3.4.4).
@@ -111,7 +113,15 @@ func packetText(packet *ber.Packet) string {
 
 func (t *tree) compileAssertion(kind ber.Tag, attributeName, value string) (predicate, error) {
 	a := t.schema.attribute(attributeName)
-	if a == nil || a.name == "unicodePwd" {
+	if a != nil && a.name == "aNR" {
+		return t.compileANR(value), nil
+	}
+	if a != nil && a.name == "objectClass" {
+		if c := t.schema.class(value); c != nil {
+			value = c.name // it may be the class's OID
+		}
+	}
+	if a == nil || a.unkept {
 		return undefined{}, nil
 	}
 	if a.name == "objectCategory" && !strings.Contains(value, "=") {
@@ -120,6 +130,9 @@ func (t *tree) compileAssertion(kind ber.Tag, attributeName, value string) (pred
 			return undefined{}, nil
 		}
 		value = t.categoryDN(category)
+	}
+	if guid, ok := parseGUIDText(value); ok && a.name == "objectGUID" {
+		value = guidBytes(guid)
 	}
 	normal, err := a.normalize(value)
 	if err != nil {
@@ -130,6 +143,16 @@ func (t *tree) compileAssertion(kind ber.Tag, attributeName, value string) (pred
 		return ordered{a, normal, true}, nil
 	case ldap.FilterLessOrEqual:
 		return ordered{a, normal, false}, nil
+	}
+	if a.link || a.front != "" {
+		target, _ := t.resolve(strings.Split(normal, "\x00"))
+		switch {
+		case target == nil:
+			return oneOf{}, nil
+		case a.link:
+			return linked{a.name, false, target.guid}, nil
+		}
+		return linked{a.front, true, target.guid}, nil
 	}
 	return equal{a, normal}, nil
 }
@@ -239,6 +262,12 @@ type (
 		every     bool
 	}
 	oneOf map[store.GUID]*node
+	// linked is equality of a link attribute, or of its other side.
+	linked struct {
+		attributeName string
+		back          bool
+		to            store.GUID
+	}
 )
 
 func (everything) match(*tree, *node) verdict { return yes }
@@ -271,11 +300,11 @@ func (p present) match(t *tree, n *node) verdict {
 }
 
 func (p equal) match(t *tree, n *node) verdict {
-	return p.attribute.matches(t.valuesOf(n, p.attribute), func(normal string) bool { return normal == p.value })
+	return t.matches(n, p.attribute, func(normal string) bool { return normal == p.value })
 }
 
 func (p ordered) match(t *tree, n *node) verdict {
-	return p.attribute.matches(t.valuesOf(n, p.attribute), func(normal string) bool {
+	return t.matches(n, p.attribute, func(normal string) bool {
 		order := strings.Compare(normal, p.value)
 		if p.attribute.syntax == integer {
 			a, _ := strconv.ParseInt(normal, 10, 64)
@@ -287,7 +316,7 @@ func (p ordered) match(t *tree, n *node) verdict {
 }
 
 func (p substrings) match(t *tree, n *node) verdict {
-	return p.attribute.matches(t.valuesOf(n, p.attribute), func(normal string) bool {
+	return t.matches(n, p.attribute, func(normal string) bool {
 		rest, ok := strings.CutPrefix(normal, p.initial)
 		for _, part := range p.middle {
 			if !ok {
@@ -300,7 +329,7 @@ func (p substrings) match(t *tree, n *node) verdict {
 }
 
 func (p bits) match(t *tree, n *node) verdict {
-	return p.attribute.matches(t.valuesOf(n, p.attribute), func(normal string) bool {
+	return t.matches(n, p.attribute, func(normal string) bool {
 		value, _ := strconv.ParseInt(normal, 10, 64)
 		common := uint64(value) & p.mask
 		return common == p.mask && p.every || common != 0 && !p.every
@@ -309,110 +338,27 @@ func (p bits) match(t *tree, n *node) verdict {
 
 func (p oneOf) match(_ *tree, n *node) verdict { return truth(p[n.guid] != nil) }
 
-func (a *attribute) matches(values []string, test func(normal string) bool) verdict {
-	for _, value := range values {
-		if normal, err := a.normalize(value); err == nil && test(normal) {
+func (p linked) match(t *tree, n *node) verdict {
+	if p.back {
+		return truth(t.hasLink(p.attributeName, p.to, n.guid))
+	}
+	return truth(t.hasLink(p.attributeName, n.guid, p.to))
+}
+
+// matches says whether a value of the attribute passes the test, in normal form.
+func (t *tree) matches(n *node, a *attribute, test func(normal string) bool) verdict {
+	passes := func(value string) bool {
+		normal, err := a.normalize(value)
+		return err == nil && test(normal)
+	}
+	if a.link || a.virtual {
+		return truth(slices.ContainsFunc(t.valuesOf(n, a), passes))
+	}
+	count, values := n.attributes.find(a.name)
+	for value := ""; count > 0; count-- {
+		if value, values = cutText(values); passes(value) {
 			return yes
 		}
 	}
 	return no
-}
-
-func (everything) candidates(*tree) ([]*node, bool) { return nil, false }
-func (undefined) candidates(*tree) ([]*node, bool)  { return nil, true }
-func (not) candidates(*tree) ([]*node, bool)        { return nil, false }
-func (present) candidates(*tree) ([]*node, bool)    { return nil, false }
-func (ordered) candidates(*tree) ([]*node, bool)    { return nil, false }
-func (bits) candidates(*tree) ([]*node, bool)       { return nil, false }
-
-func (p all) candidates(t *tree) (best []*node, ok bool) {
-	for _, part := range p {
-		if found, indexed := part.candidates(t); indexed && (!ok || len(found) < len(best)) {
-			best, ok = found, true
-			if len(best) <= 1 {
-				break
-			}
-		}
-	}
-	return best, ok
-}
-
-func (p anyOf) candidates(t *tree) ([]*node, bool) {
-	seen := map[store.GUID]bool{}
-	var union []*node
-	for _, part := range p {
-		found, indexed := part.candidates(t)
-		if !indexed {
-			return nil, false
-		}
-		for _, n := range found {
-			if !seen[n.guid] {
-				seen[n.guid] = true
-				union = append(union, n)
-			}
-		}
-	}
-	return union, true
-}
-
-func (p equal) candidates(t *tree) ([]*node, bool) {
-	switch {
-	case p.attribute.indexed:
-		return t.lookup(p.attribute.name, p.value), true
-	case p.attribute.name == "cn" || p.attribute.name == "name" || p.attribute.name == "ou":
-		return t.lookup("name", p.value), true
-	case p.attribute.name == "objectGUID":
-		var guid store.GUID
-		if len(p.value) != len(guid) {
-			return nil, true
-		}
-		copy(guid[:], p.value)
-		if n := t.nodes[guid]; n != nil {
-			return []*node{n}, true
-		}
-		return nil, true
-	case p.attribute.link || p.attribute.name == "memberOf" || p.attribute.name == "distinguishedName":
-		start, _ := t.resolve(strings.Split(p.value, "\x00"))
-		switch {
-		case start == nil:
-			return nil, true
-		case p.attribute.link:
-			return t.linked(t.backward, p.attribute.name, start.guid), true
-		case p.attribute.name == "memberOf":
-			return t.linked(t.forward, "member", start.guid), true
-		}
-		return []*node{start}, true
-	}
-	return nil, false
-}
-
-func (p substrings) candidates(t *tree) ([]*node, bool) {
-	index := p.attribute.name
-	if index == "cn" || index == "ou" {
-		index = "name"
-	}
-	if p.initial == "" || !p.attribute.indexed && index != "name" {
-		return nil, false
-	}
-	var found []*node
-	seen := map[store.GUID]bool{}
-	t.values.AscendGreaterOrEqual(valueItem{attribute: index, value: p.initial}, func(item valueItem) bool {
-		if item.attribute != index || !strings.HasPrefix(item.value, p.initial) {
-			return false
-		}
-		if !seen[item.guid] {
-			seen[item.guid] = true
-			found = append(found, t.nodes[item.guid])
-		}
-		return true
-	})
-	return found, true
-}
-
-func (p oneOf) candidates(*tree) ([]*node, bool) {
-	found := make([]*node, 0, len(p))
-	for _, n := range p {
-		found = append(found, n)
-	}
-	return found, true
 }

@@ -16,6 +16,7 @@ import (
 const (
 	dataNoSuchUser      = "525"
 	dataWrongPassword   = "52e"
+	dataRestricted      = "52f" // the password is not the way to log in
 	dataDisabled        = "533"
 	dataPasswordExpired = "532"
 	dataAccountExpired  = "701"
@@ -49,11 +50,68 @@ func (e *Engine) Bind(ctx context.Context, secure bool, name string, password []
 	}
 	var refusal error
 	for _, c := range candidates {
-		if refusal = e.login(ctx, c, password); refusal == nil {
+		refusal = e.login(ctx, c, password)
+		e.observeLogin(c, refusal)
+		if refusal == nil {
 			return &Session{engine: e, tree: c.tree, user: c.node.guid, secure: secure}, nil
 		}
 	}
 	return nil, refusal
+}
+
+// Login is Bind over a secure connection for an account of one directory, by its sAMAccountName. The error is ErrNotServed
+// where this process does not serve the directory.
+func (e *Engine) Login(ctx context.Context, id, account string, password []byte) (*Session, error) {
+	t, err := e.tree(id)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.RLock()
+	found := t.lookup("sAMAccountName", foldText(account))
+	t.mu.RUnlock()
+	if len(found) == 0 || !found[0].logsIn() {
+		return nil, refuseLogin(dataNoSuchUser)
+	}
+	c := candidate{t, found[0]}
+	err = e.login(ctx, c, password)
+	e.observeLogin(c, err)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{engine: e, tree: t, user: c.node.guid, secure: true}, nil
+}
+
+// Served says whether the session is in the directory as it is served now: not in one that was deleted or restored since.
+func (s *Session) Served() bool {
+	if s.tree == nil {
+		return false
+	}
+	t, err := s.engine.tree(s.tree.domain.ID)
+	return err == nil && t == s.tree
+}
+
+var _ directory.Verifier = (*Session)(nil)
+
+// Verify implements directory.Verifier, for a session of one directory.
+func (s *Session) Verify(ctx context.Context, dn string, password []byte) []directory.Verified {
+	return []directory.Verified{{Controller: s.tree.domain.Name, Err: s.Login(ctx, dn, password)}}
+}
+
+// Login implements directory.Verifier, for a session of one directory.
+func (s *Session) Login(ctx context.Context, dn string, password []byte) error {
+	s.tree.mu.RLock()
+	n, err := s.tree.find(dn)
+	s.tree.mu.RUnlock()
+	switch {
+	case err != nil:
+		return err
+	case !n.logsIn():
+		return refuseLogin(dataNoSuchUser)
+	}
+	c := candidate{s.tree, n}
+	err = s.engine.login(ctx, c, password)
+	s.engine.observeLogin(c, err)
+	return err
 }
 
 // candidates are the accounts that a bind's name can mean: one, but for directories of the same DNS or NetBIOS name,
@@ -62,44 +120,53 @@ func (e *Engine) candidates(bindName string) []candidate {
 	var found []candidate
 	add := func(t *tree, nodes ...*node) {
 		for _, n := range nodes {
-			if n.class != nil && n.class.account && n.class.name != "group" && len(found) < maxCandidates {
+			if n.logsIn() && len(found) < maxCandidates {
 				found = append(found, candidate{t, n})
 			}
 		}
 	}
-	netbios, account, qualified := strings.Cut(bindName, `\`)
-	n, err := parseDN(bindName)
-	isDN := err == nil && strings.Contains(bindName, "=")
-	local, suffix, _ := cutLast(bindName, "@")
 	e.each(func(t *tree) bool {
 		t.mu.RLock()
 		defer t.mu.RUnlock()
-		byAccount := func(name string) []*node { return t.lookup("sAMAccountName", foldText(name)) }
-		switch {
-		case isDN:
-			if at, _ := t.resolve(n); at != nil {
-				add(t, at)
-			}
-		case qualified:
-			if strings.EqualFold(netbios, t.domain.NetBIOS) || strings.EqualFold(netbios, t.domain.Name) {
-				add(t, byAccount(account)...)
-			}
-		case suffix != "":
-			if explicit := t.lookup("userPrincipalName", foldText(bindName)); len(explicit) > 0 {
-				add(t, explicit...)
-			} else if strings.EqualFold(suffix, t.domain.Name) {
-				add(t, byAccount(local)...)
-			}
-		default:
-			add(t, byAccount(bindName)...)
-		}
+		add(t, t.accounts(bindName)...)
 		return true
 	})
-	if !isDN && !qualified && suffix == "" && len(found) > 1 {
+	if len(found) > 1 && !strings.ContainsAny(bindName, `\@=`) {
 		return nil
 	}
 	return found
 }
+
+// accounts are the entries that a bind's name can mean in one directory: one at most. The caller holds mu.
+func (t *tree) accounts(bindName string) []*node {
+	byAccount := func(name string) []*node { return t.lookup("sAMAccountName", foldText(name)) }
+	if n, err := parseDN(bindName); err == nil && strings.Contains(bindName, "=") {
+		if at, _ := t.resolve(n); at != nil {
+			return []*node{at}
+		}
+		return nil
+	}
+	if netbios, account, qualified := strings.Cut(bindName, `\`); qualified {
+		if strings.EqualFold(netbios, t.domain.NetBIOS) || strings.EqualFold(netbios, t.domain.Name) {
+			return byAccount(account)
+		}
+		return nil
+	}
+	local, suffix, _ := cutLast(bindName, "@")
+	if suffix == "" {
+		return byAccount(bindName)
+	}
+	if explicit := t.lookup("userPrincipalName", foldText(bindName)); len(explicit) > 0 {
+		return explicit
+	}
+	if strings.EqualFold(suffix, t.domain.Name) {
+		return byAccount(local)
+	}
+	return nil
+}
+
+// logsIn says whether an entry is of a class that has a password.
+func (n *node) logsIn() bool { return n.class != nil && n.class.account && n.class.name != "group" }
 
 func cutLast(s, separator string) (before, after string, found bool) {
 	if i := strings.LastIndex(s, separator); i >= 0 {
@@ -130,12 +197,18 @@ func (e *Engine) login(ctx context.Context, c candidate, password []byte) error 
 		return err
 	}
 	defer held.wipe()
+	return e.settle(ctx, c, held.Keys.same(derived))
+}
+
+// settle is what comes of a login once it is known whether the password was right: nothing, or the refusal. It counts wrong
+// passwords, and a right one ends the count.
+func (e *Engine) settle(ctx context.Context, c candidate, right bool) error {
 	now := e.now()
-	settings := c.tree.settings()
+	settings := c.tree.settingsOf(c.node)
 	if locked(c.node, settings, now) {
 		return refuseLogin(dataLockedOut)
 	}
-	if !held.Keys.same(derived) {
+	if !right {
 		if settings.LockoutThreshold > 0 {
 			if err := e.countFailure(ctx, c, settings, now); err != nil {
 				return err
@@ -143,19 +216,8 @@ func (e *Engine) login(ctx context.Context, c candidate, password []byte) error 
 		}
 		return refuseLogin(dataWrongPassword)
 	}
-	control := c.node.control()
-	expires := directory.ParseFileTime(c.node.first("accountExpires"))
-	last := directory.ParseFileTime(c.node.first("pwdLastSet"))
-	switch {
-	case control&directory.AccountDisable != 0:
-		return refuseLogin(dataDisabled)
-	case !expires.IsZero() && now.After(expires):
-		return refuseLogin(dataAccountExpired)
-	case control&directory.DontExpirePassword != 0:
-	case last.IsZero():
-		return refuseLogin(dataMustChange)
-	case settings.MaxAge > 0 && now.After(last.Add(settings.MaxAge)):
-		return refuseLogin(dataPasswordExpired)
+	if data := e.standing(c, settings, now); data != "" {
+		return refuseLogin(data)
 	}
 	if zero(c.node.first("badPwdCount")) && zero(c.node.first("lockoutTime")) {
 		return nil
@@ -164,6 +226,37 @@ func (e *Engine) login(ctx context.Context, c candidate, password []byte) error 
 		d.set("badPwdCount", "0")
 		d.set("lockoutTime", "0")
 	})
+}
+
+// standing is why an account that is not locked may not log in with its password; "" if it may.
+func (e *Engine) standing(c candidate, settings directory.PasswordSettings, now time.Time) string {
+	if data := barred(c.node, now); data != "" {
+		return data
+	}
+	if _, only := e.authorities(c.tree); only {
+		return dataRestricted
+	}
+	last := directory.ParseFileTime(c.node.first("pwdLastSet"))
+	switch {
+	case c.node.control()&directory.DontExpirePassword != 0:
+	case last.IsZero():
+		return dataMustChange
+	case settings.MaxAge > 0 && now.After(last.Add(settings.MaxAge)):
+		return dataPasswordExpired
+	}
+	return ""
+}
+
+// barred is why an account may not log in, whatever it proves; "" if it may.
+func barred(n *node, now time.Time) string {
+	expires := directory.ParseFileTime(n.first("accountExpires"))
+	switch {
+	case n.control()&directory.AccountDisable != 0:
+		return dataDisabled
+	case !expires.IsZero() && now.After(expires):
+		return dataAccountExpired
+	}
+	return ""
 }
 
 // node is the newest state of an entry, or nil.
@@ -191,7 +284,8 @@ func (e *Engine) countFailure(ctx context.Context, c candidate, settings directo
 		count++
 		d.set("badPwdCount", strconv.Itoa(count))
 		d.set("badPasswordTime", directory.FileTime(now))
-		if count >= settings.LockoutThreshold {
+		// The domain's own Administrator can't be locked out (MS-SAMR section 3.1.1.7.2).
+		if count >= settings.LockoutThreshold && c.node.sid() != c.tree.domain.SID.Child(directory.RIDAdministrator) {
 			d.set("lockoutTime", directory.FileTime(now))
 		}
 	})

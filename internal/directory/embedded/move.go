@@ -21,10 +21,13 @@ func (s *Session) rename(ctx context.Context, request *ldap.ModifyDNRequest) err
 		return err
 	}
 	defer lock.Unlock()
-	if n.class == nil || !strings.EqualFold(n.class.rdn, rdn.Type) || strings.TrimSpace(rdn.Value) == "" || !request.DeleteOldRDN {
-		return refuse(ldap.LDAPResultNamingViolation, "00002099", "the new RDN does not fit the entry's class, or the old one is to stay")
+	if n.class == nil || !strings.EqualFold(n.class.rdn, rdn.Type) || !request.DeleteOldRDN {
+		return refuse(ldap.LDAPResultUnwillingToPerform, "00002035", "the new RDN does not fit the entry's class, or the old one is to stay")
 	}
-	if n.guid == t.root || n.first("isCriticalSystemObject") == "TRUE" {
+	if strings.TrimSpace(rdn.Value) == "" {
+		return refuse(ldap.LDAPResultNamingViolation, "00002099", "the new RDN is empty")
+	}
+	if t.needed(n) {
 		return refuse(ldap.LDAPResultUnwillingToPerform, "0000209A", "the directory needs this entry where it is")
 	}
 	d := t.edit(n)
@@ -54,6 +57,11 @@ func (t *tree) move(d *draft, n *node, superior, key string) error {
 	if other := t.child(parent.guid, key); other != nil && other.guid != n.guid {
 		return refuse(ldap.LDAPResultEntryAlreadyExists, "00002071", "an entry of this name exists there")
 	}
+	if parent.guid != n.parent {
+		if err := parent.mayHold(n.class); err != nil {
+			return err
+		}
+	}
 	if parent.guid != n.parent || key != n.key {
 		d.batch.Displace(n.parent, n.key)
 		d.batch.Place(parent.guid, key, n.guid)
@@ -74,7 +82,7 @@ func (s *Session) remove(ctx context.Context, dn string) error {
 		return err
 	}
 	defer lock.Unlock()
-	if n.guid == t.root || n.first("isCriticalSystemObject") == "TRUE" {
+	if t.needed(n) {
 		return refuse(ldap.LDAPResultUnwillingToPerform, "0000209A", "the directory needs this entry")
 	}
 	batch := store.NewBatch(t.domain.ID)
@@ -87,11 +95,14 @@ func (s *Session) remove(ctx context.Context, dn string) error {
 		}
 	}
 	t.mu.RLock()
-	occupied := t.hasChildren(n.guid)
+	occupied, primary := t.hasChildren(n.guid), n.class.is("group") && t.isPrimary(n)
 	links := t.linksOf(n)
 	t.mu.RUnlock()
 	if occupied {
 		return refuse(ldap.LDAPResultNotAllowedOnNonLeaf, "00002015", "the entry has children")
+	}
+	if primary {
+		return refuse(ldap.LDAPResultEntryAlreadyExists, "00002071", "the group is somebody's primary one")
 	}
 	for _, link := range links {
 		batch.Unlink(link)
@@ -107,7 +118,10 @@ func (s *Session) remove(ctx context.Context, dn string) error {
 // linksOf is every link from and to n. The caller holds mu.
 func (t *tree) linksOf(n *node) []store.Link {
 	var links []store.Link
-	for _, a := range t.schema.links {
+	for _, a := range t.linksInUse() {
+		if !a.link {
+			continue
+		}
 		for _, target := range t.linked(t.forward, a.name, n.guid) {
 			links = append(links, store.Link{Attribute: a.name, Source: n.guid, Target: target.guid})
 		}

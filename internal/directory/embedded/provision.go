@@ -33,6 +33,7 @@ func wellKnownObjects() []wellKnown {
 		{rdn: "CN=Users", class: "container", critical: true},
 		{rdn: "CN=Computers", class: "container", critical: true},
 		{rdn: "CN=System", class: "container", critical: true},
+		{rdn: "CN=Password Settings Container", container: "CN=System", class: "msDS-PasswordSettingsContainer", critical: true},
 		{rdn: "CN=Builtin", class: "builtinDomain", critical: true},
 		{rdn: "CN=LostAndFound", class: "lostAndFound", critical: true},
 		{rdn: "CN=ForeignSecurityPrincipals", class: "container", critical: true},
@@ -48,7 +49,7 @@ func wellKnownObjects() []wellKnown {
 		{rdn: "CN=Domain Users", container: users, class: "group", rid: directory.RIDDomainUsers, group: global, critical: true},
 		{rdn: "CN=Domain Guests", container: users, class: "group", rid: directory.RIDDomainGuests, group: global, critical: true},
 		{rdn: "CN=Domain Computers", container: users, class: "group", rid: directory.RIDDomainComputers, group: global, critical: true},
-		{rdn: "CN=Domain Controllers", container: users, class: "group", rid: 516, group: global, critical: true},
+		{rdn: "CN=Domain Controllers", container: users, class: "group", rid: ridDomainControllers, group: global, critical: true},
 		{rdn: "CN=Cert Publishers", container: users, class: "group", rid: 517, group: domainLocal, critical: true},
 		{rdn: "CN=Schema Admins", container: users, class: "group", rid: 518, group: universal, members: []string{"CN=Administrator"}, critical: true},
 		{rdn: "CN=Enterprise Admins", container: users, class: "group", rid: directory.RIDEnterpriseAdmins, group: universal, members: []string{"CN=Administrator"}, critical: true},
@@ -81,10 +82,11 @@ func wellKnownObjects() []wellKnown {
 // Provision makes a plain AD domain in the directory's tree, which must be served. What is there already is left as it
 // is, so that an interrupted run can be repeated.
 func (e *Engine) Provision(ctx context.Context, domain directory.Domain) error {
-	conn, err := e.Conn(domain.ID)
+	t, err := e.tree(domain.ID)
 	if err != nil {
 		return err
 	}
+	conn := &Session{engine: e, tree: t, system: true, secure: true, making: true}
 	head := map[string][]string{
 		"objectClass": {"domainDNS"}, "objectSid": {string(domain.SID)}, "msDS-Behavior-Version": {"6"}, "nTMixedDomain": {"0"},
 		"ms-DS-MachineAccountQuota": {"10"}, "isCriticalSystemObject": {"TRUE"},
@@ -103,7 +105,7 @@ func (e *Engine) Provision(ctx context.Context, domain directory.Domain) error {
 			return fmt.Errorf("provision %s: %w", domain.ID, err)
 		}
 	}
-	return nil
+	return e.EnsureMachine(ctx, domain)
 }
 
 func (w wellKnown) dn(domain directory.Domain) string {

@@ -33,7 +33,7 @@ func TestRetryKeepsTheDerivedKeys(t *testing.T) {
 	} else if !errors.Is(err, store.ErrConflict) {
 		t.Fatal(err)
 	}
-	if err := s.modify(t.Context(), dn, password, nil); err != nil {
+	if err := s.modify(t.Context(), dn, password, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := engine.Bind(t.Context(), true, "Administrator", []byte("Tr1ed-again-and-held")); err != nil {

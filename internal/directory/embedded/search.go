@@ -18,9 +18,6 @@ import (
 // maxPage is AD's MaxPageSize: a search without paging gives at most so many entries (MS-ADTS section 3.1.1.3.4.6).
 const maxPage = 1000
 
-// checkEvery is how many entries a search looks at between two looks at the clock.
-const checkEvery = 1024
-
 func (t *tree) search(ctx context.Context, request *ldap.SearchRequest, asked func(*attribute) bool) (*ldap.SearchResult, error) {
 	if request.TimeLimit > 0 {
 		var cancel context.CancelFunc
@@ -29,6 +26,10 @@ func (t *tree) search(ctx context.Context, request *ldap.SearchRequest, asked fu
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	return t.searchLocked(ctx, request, asked)
+}
+
+func (t *tree) searchLocked(ctx context.Context, request *ldap.SearchRequest, asked func(*attribute) bool) (*ldap.SearchResult, error) {
 	base, err := t.find(request.BaseDN)
 	if err != nil {
 		return nil, err
@@ -36,6 +37,9 @@ func (t *tree) search(ctx context.Context, request *ldap.SearchRequest, asked fu
 	filter, err := t.compileFilter(request.Filter)
 	if err != nil {
 		return nil, refuse(ldap.LDAPResultProtocolError, "", err.Error())
+	}
+	if ldap.FindControl(request.Controls, ldap.ControlTypeServerSideSorting) != nil || ldap.FindControl(request.Controls, ldap.ControlTypeVLVRequest) != nil {
+		return t.sorted(ctx, base, filter, request, asked)
 	}
 	paging, _ := ldap.FindControl(request.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
 	limit := maxPage
@@ -56,63 +60,22 @@ func (t *tree) search(ctx context.Context, request *ldap.SearchRequest, asked fu
 		return result, nil
 	}
 	selection := t.newSelection(request.Attributes, request.TypesOnly)
-	last, more, err := t.scan(ctx, base, request.Scope, filter, after, limit, func(n *node) {
+	s := scan{tree: t, base: base, scope: request.Scope, filter: filter, after: after, limit: limit, visit: func(n *node) {
 		result.Entries = append(result.Entries, selection.entry(n, asked))
-	})
-	switch {
+	}}
+	switch err := s.run(ctx); {
 	case err != nil:
 		return result, err
 	case paging != nil && !limited:
 		response := &ldap.ControlPaging{}
-		if more {
-			response.Cookie = last.cookie()
+		if s.more {
+			response.Cookie = s.last.cookie()
 		}
 		result.Controls = append(result.Controls, response)
-	case more:
+	case s.more:
 		return result, refuse(ldap.LDAPResultSizeLimitExceeded, "", "the search has more results than its limit")
 	}
 	return result, nil
-}
-
-// scan visits at most limit matching entries behind a position, in the order in which entries were made. more says that
-// there are others behind last.
-func (t *tree) scan(ctx context.Context, base *node, scope int, filter predicate, after position, limit int, visit func(*node)) (last position, more bool, err error) {
-	looked, count := 0, 0
-	look := func(n *node) bool {
-		if looked++; looked%checkEvery == 0 && ctx.Err() != nil {
-			err = stopped(ctx)
-			return false
-		}
-		at := position{n.created, n.guid}
-		if at.compare(after) <= 0 || !t.inScope(n, base, scope) || filter.match(t, n) != yes {
-			return true
-		}
-		if count == limit {
-			more = true
-			return false
-		}
-		visit(n)
-		last = at
-		count++
-		return true
-	}
-	switch candidates, indexed := filter.candidates(t); {
-	case scope == ldap.ScopeBaseObject:
-		look(base)
-	case scope == ldap.ScopeSingleLevel && !indexed:
-		candidates = t.childrenOf(base)
-		fallthrough
-	case indexed:
-		slices.SortFunc(candidates, func(a, b *node) int { return position{a.created, a.guid}.compare(position{b.created, b.guid}) })
-		for _, n := range candidates {
-			if !look(n) {
-				break
-			}
-		}
-	default:
-		t.order.AscendGreaterOrEqual(after, func(at position) bool { return look(t.nodes[at.guid]) })
-	}
-	return last, more, err
 }
 
 func stopped(ctx context.Context) error {
@@ -120,18 +83,6 @@ func stopped(ctx context.Context) error {
 		return refuse(ldap.LDAPResultTimeLimitExceeded, "", "the search took longer than its limit")
 	}
 	return ctx.Err()
-}
-
-func (t *tree) childrenOf(parent *node) []*node {
-	var found []*node
-	t.children.AscendGreaterOrEqual(childItem{parent: parent.guid}, func(item childItem) bool {
-		if item.parent != parent.guid {
-			return false
-		}
-		found = append(found, t.nodes[item.guid])
-		return true
-	})
-	return found
 }
 
 func (t *tree) inScope(n, base *node, scope int) bool {
@@ -148,6 +99,9 @@ func (t *tree) inScope(n, base *node, scope int) bool {
 
 // find is the entry that a request names: by DN, or in AD's forms <GUID=…> and <SID=…>. The caller holds mu.
 func (t *tree) find(dn string) (*node, error) {
+	if root := t.nodes[t.root]; root != nil && dn == t.baseDN {
+		return root, nil
+	}
 	if inner, ok := strings.CutPrefix(dn, "<"); ok {
 		return t.findByID(strings.TrimSuffix(inner, ">"))
 	}
@@ -204,54 +158,69 @@ func parseCookie(cookie []byte) (position, error) {
 // selection is which attributes of an entry a search gives.
 type selection struct {
 	tree      *tree
-	names     []*attribute // asked for by name
+	names     []*attribute        // asked for by name
+	parts     map[*attribute]part // of those of which not all values are asked for
 	all       bool
+	links     []*attribute // with all: those that some entry has, and their other sides
 	typesOnly bool
 }
 
 func (t *tree) newSelection(attributes []string, typesOnly bool) selection {
-	s := selection{tree: t, all: len(attributes) == 0, typesOnly: typesOnly}
+	s := selection{tree: t, all: len(attributes) == 0, typesOnly: typesOnly, parts: map[*attribute]part{}}
 	for _, attributeName := range attributes {
 		if attributeName == "*" {
 			s.all = true
 		} else if a := t.schema.attribute(attributeName); a != nil && !slices.Contains(s.names, a) {
 			s.names = append(s.names, a)
+			if p := parsePart(attributeName); p.asked {
+				s.parts[a] = p
+			}
 		}
+	}
+	if s.all {
+		s.links = t.linksInUse()
 	}
 	return s
 }
 
 func (s selection) entry(n *node, readable func(*attribute) bool) *ldap.Entry {
-	entry := &ldap.Entry{DN: s.tree.dn(n)}
-	give := func(a *attribute) {
-		if !readable(a) {
-			return
-		}
-		values := s.tree.valuesOf(n, a)
-		if len(values) == 0 {
-			return
-		}
-		given := &ldap.EntryAttribute{Name: a.name}
-		if !s.typesOnly {
-			given.Values = values
-			given.ByteValues = make([][]byte, len(values))
-			for i, value := range values {
-				given.ByteValues[i] = []byte(value)
-			}
-		}
-		entry.Attributes = append(entry.Attributes, given)
-	}
+	wanted := s.names
 	if s.all {
-		for _, a := range s.tree.schema.shown {
-			give(a)
-		}
+		wanted = slices.DeleteFunc(slices.Clone(s.names), func(a *attribute) bool { return !a.asked })
+		wanted = append(s.shown(n), wanted...)
 	}
-	for _, a := range s.names {
-		if !s.all || a.asked {
-			give(a)
+	entry := &ldap.Entry{DN: s.tree.dn(n), Attributes: make([]*ldap.EntryAttribute, 0, len(wanted))}
+	given := make([]ldap.EntryAttribute, len(wanted)) // in one piece, as an answer can be a thousand entries
+	for i, a := range wanted {
+		if !readable(a) {
+			continue
 		}
+		values, named := s.tree.partOf(n, a, s.parts[a])
+		if len(values) == 0 {
+			continue
+		}
+		given[i].Name = named
+		if !s.typesOnly {
+			given[i].Values, given[i].ByteValues = values, bytesOf(values)
+		}
+		entry.Attributes = append(entry.Attributes, &given[i])
 	}
 	return entry
+}
+
+// bytesOf is a copy of the values.
+func bytesOf(values []string) [][]byte {
+	size := 0
+	for _, value := range values {
+		size += len(value)
+	}
+	all, whole := make([][]byte, len(values)), make([]byte, 0, size)
+	for i, value := range values {
+		begin := len(whole)
+		whole = append(whole, value...)
+		all[i] = whole[begin:len(whole):len(whole)]
+	}
+	return all
 }
 
 // valuesOf is the values of an attribute, stored or computed. The caller holds mu.
@@ -262,7 +231,7 @@ func (t *tree) valuesOf(n *node, a *attribute) []string {
 	case a.virtual:
 		return t.compute(n, a)
 	}
-	return n.attributes[a.name]
+	return n.attributes.of(a.name)
 }
 
 func (t *tree) dns(nodes []*node) []string {
@@ -276,12 +245,10 @@ func (t *tree) dns(nodes []*node) []string {
 // compute is the values of an attribute that is not stored (MS-ADTS section 3.1.1.4.5).
 func (t *tree) compute(n *node, a *attribute) []string {
 	switch a.name {
-	case "memberOf":
-		return t.dns(t.linked(t.backward, "member", n.guid))
-	case "directReports":
-		return t.dns(t.linked(t.backward, "manager", n.guid))
-	case "managedObjects":
-		return t.dns(t.linked(t.backward, "managedBy", n.guid))
+	case "msDS-ResultantPSO":
+		if object := t.resultant(n); object != nil {
+			return []string{t.dn(object)}
+		}
 	case "name":
 		_, value := splitRDN(n.rdn)
 		return []string{value}
@@ -319,11 +286,11 @@ func (t *tree) compute(n *node, a *attribute) []string {
 			return []string{n.class.name}
 		}
 	case "createTimeStamp":
-		return n.attributes["whenCreated"]
+		return n.attributes.of("whenCreated")
 	case "modifyTimeStamp":
-		return n.attributes["whenChanged"]
+		return n.attributes.of("whenChanged")
 	}
-	return nil
+	return t.construct(n, a)
 }
 
 func (t *tree) categoryDN(category string) string {

@@ -18,6 +18,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/jcmturner/gokrb5/v8/crypto"
 
+	"latchkey/internal/durable"
 	"latchkey/internal/store"
 )
 
@@ -37,7 +38,7 @@ func LoadKeyring(dir string) (*Keyring, error) {
 	path := filepath.Join(dir, "master.key")
 	key, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		key, err = makeMasterKey(dir, path)
+		key, err = makeMasterKey(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("master key: %w", err)
@@ -63,26 +64,10 @@ func NewKeyring(key []byte) (*Keyring, error) {
 }
 
 // makeMasterKey writes a new key so that it is either whole on the disk or not there: everything sealed depends on it.
-func makeMasterKey(dir, path string) ([]byte, error) {
+func makeMasterKey(path string) ([]byte, error) {
 	key := make([]byte, masterKeySize)
 	_, _ = rand.Read(key) // never fails
-	file, err := os.CreateTemp(dir, ".master.key-*")
-	if err != nil {
-		return nil, err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(key)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return nil, err
-	}
-	parent, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	return key, errors.Join(parent.Sync(), parent.Close())
+	return key, durable.Replace(path, 0o600, key)
 }
 
 // Seal encrypts; owner is what the secret belongs to, and Open must be told the same.

@@ -17,7 +17,13 @@ type Session struct {
 	user   store.GUID // zero when anonymous or the system
 	system bool
 	secure bool // nobody on the way can read what passes
+	// certified says that the client has shown a certificate, whoever signed it.
+	certified bool
+	making    bool // the engine itself, which writes what it else computes
 }
+
+// policyHints makes a reset keep to the password history (MS-ADTS section 3.1.1.3.4.1.27).
+const policyHints = "1.2.840.113556.1.4.2239"
 
 // refuse is an LDAP refusal; code is AD's extended code, eight digits, or "".
 func refuse(result uint16, code, message string) *ldap.Error {
@@ -27,8 +33,8 @@ func refuse(result uint16, code, message string) *ldap.Error {
 	return &ldap.Error{ResultCode: result, Err: errors.New(message)}
 }
 
-// Anonymous may read the rootDSE and nothing more.
-func (e *Engine) Anonymous() *Session { return &Session{engine: e} }
+// Anonymous may read the rootDSE and nothing more. certified says that the client has shown a certificate, and could log in by it.
+func (e *Engine) Anonymous(certified bool) *Session { return &Session{engine: e, certified: certified} }
 
 // Who is the session's identity in the form of RFC 4532, "u:CORP\jane"; "" when anonymous.
 func (s *Session) Who() string {
@@ -47,12 +53,15 @@ func (s *Session) Who() string {
 // Search implements directory.Conn.
 func (s *Session) Search(ctx context.Context, request *ldap.SearchRequest) (*ldap.SearchResult, error) {
 	if request.BaseDN == "" && request.Scope == ldap.ScopeBaseObject {
-		return s.engine.rootDSE(s.tree, request.Attributes), nil
+		return s.engine.rootDSE(s.tree, s.certified, request.Filter, request.Attributes), nil
 	}
 	if s.tree == nil {
 		return nil, refuse(ldap.LDAPResultOperationsError, "000004DC", "LdapErr: In order to perform this operation a successful bind must be completed on the connection., data 0")
 	}
-	return s.tree.search(ctx, request, readable)
+	t := s.tree.context(request.BaseDN)
+	result, err := t.search(ctx, request, readable)
+	s.view(t, request, result)
+	return result, err
 }
 
 // readable says which attributes anybody may read: all that are stored, since the keys are not attributes.
@@ -63,7 +72,7 @@ func (s *Session) Add(ctx context.Context, request *ldap.AddRequest) error {
 	if err := s.mayWrite(request.DN, request.DN); err != nil {
 		return err
 	}
-	return s.retry(ctx, func() error { return s.add(ctx, request) })
+	return s.observed(request.DN, func() error { return s.retry(ctx, func() error { return s.add(ctx, request) }) }, directory.EventCreated)
 }
 
 // Modify implements directory.Conn.
@@ -73,18 +82,26 @@ func (s *Session) Modify(ctx context.Context, request *ldap.ModifyRequest) error
 		return err
 	}
 	defer password.wipe()
+	if password != nil {
+		password.history = ldap.FindControl(request.Controls, policyHints) != nil
+	}
 	if password != nil && !s.secure {
 		return refuse(ldap.LDAPResultUnwillingToPerform, "0000001F", "unicodePwd can be written over a protected connection only")
 	}
 	// Everybody may change a password whose old value he knows; all else takes rights over the entry.
-	if password == nil || password.reset() || len(rest) > 0 {
-		if err := s.mayWrite(request.DN, request.DN); err != nil {
-			return err
-		}
-	} else if s.tree == nil {
-		return s.mayWrite(request.DN, request.DN)
+	switch {
+	case password == nil:
+		err = s.mayModify(request.DN, rest)
+	case password.reset() || len(rest) > 0 || s.tree == nil:
+		err = s.mayWrite(request.DN, request.DN)
 	}
-	return s.retry(ctx, func() error { return s.modify(ctx, request.DN, password, rest) })
+	if err != nil {
+		return err
+	}
+	permissive := ldap.FindControl(request.Controls, ldap.ControlTypeMicrosoftPermissiveModify) != nil
+	return s.observed(request.DN, func() error {
+		return s.retry(ctx, func() error { return s.modify(ctx, request.DN, password, rest, permissive) })
+	}, modifications(password, rest)...)
 }
 
 // ModifyDN implements directory.Conn.
@@ -96,7 +113,7 @@ func (s *Session) ModifyDN(ctx context.Context, request *ldap.ModifyDNRequest) e
 	if err := s.mayWrite(request.DN, target); err != nil {
 		return err
 	}
-	return s.retry(ctx, func() error { return s.rename(ctx, request) })
+	return s.observed(request.DN, func() error { return s.retry(ctx, func() error { return s.rename(ctx, request) }) }, directory.EventRenamed)
 }
 
 // Delete implements directory.Conn.
@@ -104,37 +121,10 @@ func (s *Session) Delete(ctx context.Context, request *ldap.DelRequest) error {
 	if err := s.mayWrite(request.DN, request.DN); err != nil {
 		return err
 	}
-	return s.retry(ctx, func() error { return s.remove(ctx, request.DN) })
-}
-
-// PasswordModify is RFC 3062's operation: user is a DN, or "" for the session's own. Without a new password it fails:
-// the directory makes none up.
-func (s *Session) PasswordModify(ctx context.Context, user string, oldPassword, newPassword []byte) ([]byte, error) {
-	if len(newPassword) == 0 {
-		return nil, refuse(ldap.LDAPResultUnwillingToPerform, "", "a new password must be given")
+	if ldap.FindControl(request.Controls, ldap.ControlTypeMicrosoftTreeDelete) != nil {
+		return s.removeTree(ctx, request.DN)
 	}
-	if s.tree == nil {
-		return nil, s.mayWrite(user, user)
-	}
-	if user == "" {
-		s.tree.mu.RLock()
-		if own := s.tree.nodes[s.user]; own != nil {
-			user = s.tree.dn(own)
-		}
-		s.tree.mu.RUnlock()
-	}
-	request := ldap.NewModifyRequest(user, nil)
-	next := directory.EncodePassword(newPassword)
-	defer clear(next)
-	if len(oldPassword) == 0 {
-		request.Replace("unicodePwd", []string{string(next)})
-	} else {
-		former := directory.EncodePassword(oldPassword)
-		defer clear(former)
-		request.Delete("unicodePwd", []string{string(former)})
-		request.Add("unicodePwd", []string{string(next)})
-	}
-	return nil, s.Modify(ctx, request)
+	return s.observed(request.DN, func() error { return s.retry(ctx, func() error { return s.remove(ctx, request.DN) }) }, directory.EventDeleted)
 }
 
 // mayWrite is the directory's access control: who is in Administrators may write everything, and on a Managed Microsoft

@@ -3,9 +3,12 @@ package embedded
 import (
 	"cmp"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/btree"
 
@@ -20,31 +23,22 @@ type node struct {
 	rdn        string // as written, "CN=Jane Doe"
 	key        string // the same in the form that RDNs are compared in
 	class      *class
-	attributes map[string][]string // by the schema's names
+	attributes record // by the schema's names
 	secret     []byte
 	created    int64
 	revision   int64
 }
 
-func (n *node) first(attribute string) string {
-	if values := n.attributes[attribute]; len(values) > 0 {
-		return values[0]
-	}
-	return ""
-}
+func (n *node) first(attribute string) string { return n.attributes.first(attribute) }
+
+func (n *node) position() position { return position{n.created, n.guid} }
 
 func (n *node) sid() directory.SID { return directory.SID(n.first("objectSid")) }
 
 type (
-	childItem struct {
-		parent store.GUID
-		key    string
-		guid   store.GUID
-	}
 	valueItem struct {
-		attribute string
-		value     string
-		guid      store.GUID
+		value string
+		node  *node
 	}
 	position struct {
 		created int64
@@ -66,23 +60,29 @@ func (a position) compare(b position) int {
 type tree struct {
 	domain directory.Domain
 	base   name
+	baseDN string
 	schema *schema
 	logger *slog.Logger
 
 	mu       sync.RWMutex
+	readings int   // how often the tree was read from its beginning
+	revision int64 // of the newest change that has been applied
 	root     store.GUID
 	nodes    map[store.GUID]*node
-	children *btree.BTreeG[childItem]
-	values   *btree.BTreeG[valueItem]
-	order    *btree.BTreeG[position]
+	children *btree.BTreeG[*node]                // by parent and name
+	order    *btree.BTreeG[*node]                // by position
+	guids    *btree.BTreeG[*node]                // by GUID
+	values   map[string]*btree.BTreeG[valueItem] // by attribute
 	forward  *btree.BTreeG[linkItem]
 	backward *btree.BTreeG[linkItem]
 	// gone remembers what this process deleted until the store's stream has told it too.
 	gone      map[store.GUID]int64
 	goneLinks map[store.Link]int64
 
-	writers [64]sync.Mutex // one writer of this process at a time on an entry
-	rids    ridPool
+	writers    [64]sync.Mutex // one writer of this process at a time on an entry
+	now        func() time.Time
+	configured atomic.Pointer[configuration]
+	rids       ridPool
 }
 
 const degree = 32
@@ -92,7 +92,7 @@ func newTree(domain directory.Domain, s *schema, logger *slog.Logger) (*tree, er
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{domain: domain, base: base, schema: s, logger: logger}
+	t := &tree{domain: domain, base: base, baseDN: domain.BaseDN(), schema: s.ofOne(), logger: logger, now: time.Now}
 	t.reset()
 	return t, nil
 }
@@ -100,17 +100,17 @@ func newTree(domain directory.Domain, s *schema, logger *slog.Logger) (*tree, er
 func (t *tree) reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.readings++
 	t.root = store.GUID{}
 	t.nodes = map[store.GUID]*node{}
 	t.gone = map[store.GUID]int64{}
 	t.goneLinks = map[store.Link]int64{}
-	t.children = btree.NewG(degree, func(a, b childItem) bool {
+	t.values = map[string]*btree.BTreeG[valueItem]{}
+	t.children = btree.NewG(degree, func(a, b *node) bool {
 		return cmp.Or(slices.Compare(a.parent[:], b.parent[:]), strings.Compare(a.key, b.key), slices.Compare(a.guid[:], b.guid[:])) < 0
 	})
-	t.values = btree.NewG(degree, func(a, b valueItem) bool {
-		return cmp.Or(strings.Compare(a.attribute, b.attribute), strings.Compare(a.value, b.value), slices.Compare(a.guid[:], b.guid[:])) < 0
-	})
-	t.order = btree.NewG(degree, func(a, b position) bool { return a.compare(b) < 0 })
+	t.order = btree.NewG(degree, func(a, b *node) bool { return a.position().compare(b.position()) < 0 })
+	t.guids = btree.NewG(degree, func(a, b *node) bool { return slices.Compare(a.guid[:], b.guid[:]) < 0 })
 	lessLink := func(a, b linkItem) bool {
 		return cmp.Or(strings.Compare(a.attribute, b.attribute), slices.Compare(a.from[:], b.from[:]), slices.Compare(a.to[:], b.to[:])) < 0
 	}
@@ -123,12 +123,19 @@ func (t *tree) apply(changes []store.TreeChange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, change := range changes {
+		t.revision = max(t.revision, change.Revision)
 		if change.Link != nil {
 			t.applyLink(change)
 		} else if err := t.applyEntry(change); err != nil {
 			t.logger.Error("an entry can't be read", "directory", t.domain.ID, "err", err)
 		}
 	}
+}
+
+func (t *tree) newest() int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.revision
 }
 
 func (t *tree) applyEntry(change store.TreeChange) error {
@@ -150,21 +157,16 @@ func (t *tree) applyEntry(change store.TreeChange) error {
 			return err
 		}
 	}
-	if old != nil {
-		t.unindex(old)
-		delete(t.nodes, guid)
-	}
 	if change.Gone {
+		t.put(old, nil)
 		return nil
 	}
 	n := &node{
-		guid: guid, parent: entry.Parent, rdn: entry.RDN, attributes: entry.Attributes, secret: entry.Secret,
-		created: entry.Created, revision: change.Revision,
+		guid: guid, parent: entry.Parent, rdn: entry.RDN, key: rdnKey(splitRDN(entry.RDN)), secret: entry.Secret,
+		created: entry.Created, revision: change.Revision, class: t.schema.structural(entry.Attributes["objectClass"]),
 	}
-	n.key = rdnKey(splitRDN(n.rdn))
-	n.class = t.schema.structural(n.attributes["objectClass"])
-	t.nodes[guid] = n
-	t.index(n)
+	n.attributes = newRecord(entry.Attributes, &n.rdn, &n.key)
+	t.put(old, n)
 	return nil
 }
 
@@ -173,8 +175,7 @@ func (t *tree) forget(n *node, links []store.Link, revision int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if old := t.nodes[n.guid]; old != nil {
-		t.unindex(old)
-		delete(t.nodes, n.guid)
+		t.put(old, nil)
 		t.gone[n.guid] = revision
 	}
 	for _, link := range links {
@@ -215,37 +216,6 @@ func (t *tree) applyLink(change store.TreeChange) {
 	t.backward.ReplaceOrInsert(linkItem{link.Attribute, link.Target, link.Source, change.Revision})
 }
 
-func (t *tree) index(n *node) {
-	if n.parent == (store.GUID{}) {
-		t.root = n.guid
-	}
-	t.children.ReplaceOrInsert(childItem{n.parent, n.key, n.guid})
-	t.order.ReplaceOrInsert(position{n.created, n.guid})
-	t.eachIndexed(n, func(item valueItem) { t.values.ReplaceOrInsert(item) })
-}
-
-func (t *tree) unindex(n *node) {
-	t.children.Delete(childItem{n.parent, n.key, n.guid})
-	t.order.Delete(position{n.created, n.guid})
-	t.eachIndexed(n, func(item valueItem) { t.values.Delete(item) })
-}
-
-func (t *tree) eachIndexed(n *node, visit func(valueItem)) {
-	for attributeName, values := range n.attributes {
-		a := t.schema.attribute(attributeName)
-		if a == nil || !a.indexed {
-			continue
-		}
-		for _, value := range values {
-			if normal, err := a.normalize(value); err == nil {
-				visit(valueItem{a.name, normal, n.guid})
-			}
-		}
-	}
-	_, value, _ := strings.Cut(n.key, "=")
-	visit(valueItem{"name", value, n.guid})
-}
-
 func (t *tree) rootGUID() store.GUID {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -254,43 +224,15 @@ func (t *tree) rootGUID() store.GUID {
 
 // The functions below read the tree; their callers hold mu, at least for reading.
 
-// child is the entry of that name below parent.
-func (t *tree) child(parent store.GUID, key string) *node {
-	var found *node
-	t.children.AscendGreaterOrEqual(childItem{parent: parent, key: key}, func(item childItem) bool {
-		if item.parent == parent && item.key == key {
-			found = t.nodes[item.guid]
-		}
-		return false
-	})
-	return found
-}
-
-func (t *tree) hasChildren(parent store.GUID) bool {
-	found := false
-	t.children.AscendGreaterOrEqual(childItem{parent: parent}, func(item childItem) bool {
-		found = item.parent == parent
-		return false
-	})
-	return found
-}
-
-// lookup is the entries that have that value, already normalized, of an indexed attribute.
-func (t *tree) lookup(attributeName, value string) []*node {
-	var found []*node
-	t.values.AscendGreaterOrEqual(valueItem{attribute: attributeName, value: value}, func(item valueItem) bool {
-		if item.attribute != attributeName || item.value != value {
-			return false
-		}
-		found = append(found, t.nodes[item.guid])
-		return true
-	})
-	return found
-}
-
 // linked is what a link attribute of n points to, or, with the index backward, what points to n.
 func (t *tree) linked(index *btree.BTreeG[linkItem], attributeName string, guid store.GUID) []*node {
-	var found []*node
+	found, _ := t.linkedUpTo(index, attributeName, guid, math.MaxInt)
+	return found
+}
+
+// linkedUpTo is the same; false when there are more than most.
+func (t *tree) linkedUpTo(index *btree.BTreeG[linkItem], attributeName string, guid store.GUID, most int) (found []*node, ok bool) {
+	ok = true
 	index.AscendGreaterOrEqual(linkItem{attribute: attributeName, from: guid}, func(item linkItem) bool {
 		if item.attribute != attributeName || item.from != guid {
 			return false
@@ -299,19 +241,25 @@ func (t *tree) linked(index *btree.BTreeG[linkItem], attributeName string, guid 
 		if n := t.nodes[item.to]; n != nil {
 			found = append(found, n)
 		}
-		return true
+		ok = len(found) <= most
+		return ok
 	})
-	return found
+	return found, ok
 }
 
 // closure is everything that is reached from n over links of that index, without n unless a circle leads back.
 func (t *tree) closure(index *btree.BTreeG[linkItem], attributeName string, from ...*node) map[store.GUID]*node {
+	return t.closureThrough(index, attributeName, func(*node) bool { return true }, from...)
+}
+
+// closureThrough is the same by way of those alone that through lets pass.
+func (t *tree) closureThrough(index *btree.BTreeG[linkItem], attributeName string, through func(*node) bool, from ...*node) map[store.GUID]*node {
 	seen := map[store.GUID]*node{}
 	for len(from) > 0 {
 		at := from[len(from)-1]
 		from = from[:len(from)-1]
 		for _, next := range t.linked(index, attributeName, at.guid) {
-			if seen[next.guid] == nil {
+			if seen[next.guid] == nil && through(next) {
 				seen[next.guid] = next
 				from = append(from, next)
 			}
@@ -322,14 +270,13 @@ func (t *tree) closure(index *btree.BTreeG[linkItem], attributeName string, from
 
 // dn is the distinguished name of n.
 func (t *tree) dn(n *node) string {
-	var text strings.Builder
+	var short [256]byte
+	text := short[:0]
 	for n != nil && n.guid != t.root {
-		text.WriteString(escapeRDN(n.rdn))
-		text.WriteByte(',')
+		text = append(appendRDN(text, n.rdn), ',')
 		n = t.nodes[n.parent]
 	}
-	text.WriteString(t.domain.BaseDN())
-	return text.String()
+	return string(append(text, t.baseDN...))
 }
 
 // below says whether n is ancestor or lies below it.
@@ -377,7 +324,7 @@ func (t *tree) groups(n *node) []*node {
 			}
 		}
 	}
-	reached := t.closure(t.backward, "member", start...)
+	reached := t.closureThrough(t.backward, "member", isSecurityGroup, start...)
 	for _, group := range all {
 		delete(reached, group.guid)
 	}
@@ -385,6 +332,6 @@ func (t *tree) groups(n *node) []*node {
 		all = append(all, group)
 	}
 	all = slices.DeleteFunc(all, func(group *node) bool { return group.sid() == "" || !isSecurityGroup(group) })
-	slices.SortFunc(all, func(a, b *node) int { return position{a.created, a.guid}.compare(position{b.created, b.guid}) })
+	slices.SortFunc(all, func(a, b *node) int { return a.position().compare(b.position()) })
 	return all
 }

@@ -60,15 +60,7 @@ func (a *attribute) normalize(value string) (string, error) {
 
 // foldText ignores the case of letters, spaces around the value, and how many spaces are between words.
 func foldText(value string) string {
-	plain := true
-	for i := range len(value) {
-		c := value[i]
-		if c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' || c == ' ' {
-			plain = false
-			break
-		}
-	}
-	if plain {
+	if isFolded(value) {
 		return value
 	}
 	var folded strings.Builder
@@ -86,6 +78,19 @@ func foldText(value string) string {
 		folded.WriteRune(unicode.ToLower(unicode.ToUpper(r)))
 	}
 	return folded.String()
+}
+
+// isFolded says whether foldText would certainly change nothing.
+func isFolded(value string) bool {
+	space := true // so far, a space would be one too many
+	for i := range len(value) {
+		c := value[i]
+		if c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' || c == ' ' && space {
+			return false
+		}
+		space = c == ' '
+	}
+	return !space || value == ""
 }
 
 // name is a DN taken apart: each element is an RDN in the form in which RDNs are compared, the leaf first.
@@ -138,10 +143,13 @@ func splitRDN(rdn string) (attributeType, value string) {
 	return attributeType, value
 }
 
-// escapeRDN is a stored RDN in the form it has within a DN (RFC 4514).
-func escapeRDN(rdn string) string {
+// appendRDN appends a stored RDN in the form it has within a DN (RFC 4514).
+func appendRDN(b []byte, rdn string) []byte {
 	attributeType, value := splitRDN(rdn)
-	return attributeType + "=" + ldap.EscapeDN(value)
+	if strings.ContainsAny(value, "\"#+,;<=>\\\x00") || strings.HasPrefix(value, " ") || strings.HasSuffix(value, " ") {
+		value = ldap.EscapeDN(value)
+	}
+	return append(append(append(b, attributeType...), '='), value...)
 }
 
 // guidBytes is objectGUID as LDAP shows it: the first three groups are little-endian (MS-DTYP section 2.3.4.2). The store

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -44,13 +43,14 @@ func (s *Session) retry(ctx context.Context, attempt func() error) error {
 
 // draft is a change of one entry on its way to the store.
 type draft struct {
-	tree    *tree
-	old     *node // nil for a new entry
-	entry   store.Entry
-	class   *class
-	batch   *store.Batch
-	links   []store.Link
-	unlinks []store.Link
+	tree       *tree
+	old        *node // nil for a new entry
+	entry      store.Entry
+	class      *class
+	batch      *store.Batch
+	links      []store.Link
+	unlinks    []store.Link
+	permissive bool // what is there already may be added, and what is not be deleted (MS-ADTS section 3.1.1.3.4.1.8)
 	// passwordSet says that the draft's pwdLastSet is the directory's own.
 	passwordSet bool
 }
@@ -60,7 +60,7 @@ func (t *tree) edit(n *node) *draft {
 	return &draft{
 		tree: t, old: n, class: n.class, batch: store.NewBatch(t.domain.ID),
 		entry: store.Entry{
-			GUID: n.guid, Parent: n.parent, RDN: n.rdn, Attributes: maps.Clone(n.attributes), Secret: n.secret,
+			GUID: n.guid, Parent: n.parent, RDN: n.rdn, Attributes: n.attributes.unpacked(), Secret: n.secret,
 			Created: n.created, Revision: n.revision,
 		},
 	}
@@ -84,10 +84,10 @@ func (d *draft) set(attributeName string, values ...string) {
 // commit writes the draft and, once the store has it, applies it to the tree in memory.
 func (d *draft) commit(ctx context.Context, s *store.Store, now time.Time) error {
 	d.set("whenChanged", directory.GeneralizedTime(now))
-	if err := d.claim("sAMAccountName"); err != nil {
+	if err := d.claim("sAMAccountName", ldap.LDAPResultEntryAlreadyExists, "00002071"); err != nil {
 		return err
 	}
-	if err := d.claim("userPrincipalName"); err != nil {
+	if err := d.claim("userPrincipalName", ldap.LDAPResultConstraintViolation, "000021C8"); err != nil {
 		return err
 	}
 	d.batch.Put(&d.entry)
@@ -118,8 +118,8 @@ func (d *draft) commit(ctx context.Context, s *store.Store, now time.Time) error
 	return nil
 }
 
-// claim keeps the values of an attribute unique in the directory.
-func (d *draft) claim(attributeName string) error {
+// claim keeps the values of an attribute unique in the directory. A value that is taken is refused with that result.
+func (d *draft) claim(attributeName string, result uint16, code string) error {
 	a := d.tree.schema.attribute(attributeName)
 	var former string
 	if d.old != nil {
@@ -143,7 +143,7 @@ func (d *draft) claim(attributeName string) error {
 	d.tree.mu.RUnlock()
 	for _, other := range taken {
 		if other.guid != d.entry.GUID {
-			return refuse(ldap.LDAPResultEntryAlreadyExists, "00000524", fmt.Sprintf("%s %q is taken by another entry", a.name, d.first(attributeName)))
+			return refuse(result, code, fmt.Sprintf("%s %q is taken by another entry", a.name, d.first(attributeName)))
 		}
 	}
 	d.batch.Claim(a.name, current, d.entry.GUID)
@@ -171,7 +171,7 @@ func (t *tree) lockEntry(dn string) (*node, *sync.Mutex, error) {
 	return fresh, lock, nil
 }
 
-func (s *Session) modify(ctx context.Context, dn string, password *passwordChange, changes []ldap.Change) error {
+func (s *Session) modify(ctx context.Context, dn string, password *passwordChange, changes []ldap.Change, permissive bool) error {
 	t := s.tree
 	if password != nil {
 		if err := s.derive(ctx, dn, password); err != nil {
@@ -184,6 +184,7 @@ func (s *Session) modify(ctx context.Context, dn string, password *passwordChang
 	}
 	defer lock.Unlock()
 	d := t.edit(n)
+	d.permissive = permissive
 	if password != nil {
 		if err := s.setPassword(d, password); err != nil {
 			return err
@@ -195,7 +196,7 @@ func (s *Session) modify(ctx context.Context, dn string, password *passwordChang
 		}
 	}
 	now := s.engine.now()
-	if err := d.finish(s.system, now); err != nil {
+	if err := d.finish(s, now); err != nil {
 		return err
 	}
 	return d.commit(ctx, s.engine.store, now)
@@ -210,6 +211,9 @@ func (s *Session) change(d *draft, kind uint, attributeName string, values []str
 	if err := s.writable(d, a); err != nil {
 		return err
 	}
+	if a.name == "objectClass" {
+		return d.changeClasses(kind, values)
+	}
 	if a.link {
 		return d.changeLinks(a, kind, values)
 	}
@@ -222,27 +226,43 @@ func (s *Session) change(d *draft, kind uint, attributeName string, values []str
 		if value == "" {
 			return refuse(ldap.LDAPResultInvalidAttributeSyntax, "00000057", a.name+": a value can't be empty")
 		}
+		if !a.inRange(value) {
+			return refuse(ldap.LDAPResultConstraintViolation, "00002082", a.name+": the value is too long, too short or out of range")
+		}
+		if slices.Contains(normal[:i], normal[i]) {
+			return refuse(ldap.LDAPResultAttributeOrValueExists, "00002083", a.name+" is given the same value twice")
+		}
 	}
 	current := d.entry.Attributes[a.name]
+	if d.old != nil && a.single && (kind == ldap.ReplaceAttribute && len(values) > 1 || kind == ldap.AddAttribute && len(current)+len(values) > 1) {
+		return refuse(ldap.LDAPResultAttributeOrValueExists, "00002083", a.name+" has one value at most")
+	}
 	switch kind {
 	case ldap.ReplaceAttribute:
 		d.set(a.name, values...)
 	case ldap.AddAttribute:
 		next := slices.Clone(current)
 		for i, value := range values {
-			if a.index(next, normal[i]) >= 0 {
+			there := a.index(next, normal[i]) >= 0
+			if there && d.permissive {
+				continue
+			}
+			if there {
 				return refuse(ldap.LDAPResultAttributeOrValueExists, "00002083", a.name+" has this value already")
 			}
 			next = append(next, value)
 		}
 		d.set(a.name, next...)
 	case ldap.DeleteAttribute:
-		if len(current) == 0 {
+		if len(current) == 0 && !d.permissive {
 			return refuse(ldap.LDAPResultNoSuchAttribute, "00002085", "the entry has no "+a.name)
 		}
 		next := slices.Clone(current)
 		for i := range values {
 			at := a.index(next, normal[i])
+			if at < 0 && d.permissive {
+				continue
+			}
 			if at < 0 {
 				return refuse(ldap.LDAPResultNoSuchAttribute, "00002085", a.name+" does not have this value")
 			}
@@ -269,7 +289,12 @@ func (s *Session) writable(d *draft, a *attribute) error {
 	switch {
 	case d.old != nil && (a.name == "cn" || a.name == "ou" || a.name == "dc" || a.name == "name"):
 		return refuse(ldap.LDAPResultNotAllowedOnRDN, "00002016", "an entry is renamed by ModifyDN")
-	case a.virtual, a.system && !s.system:
+	case d.old != nil && a.name == "objectSid", a.virtual && a.syntax == dn:
+		return refuse(ldap.LDAPResultUnwillingToPerform, "0000209A", a.name+" is written by the directory only")
+	case a.unkept:
+		return refuse(ldap.LDAPResultUnwillingToPerform, "0000001F", "this directory does not keep "+a.name)
+	case a.name == "objectClass" && d.old != nil:
+	case a.virtual, a.system && !s.making:
 		return refuse(ldap.LDAPResultConstraintViolation, "0000209A", a.name+" is written by the directory only")
 	}
 	return nil
@@ -287,8 +312,12 @@ func (d *draft) changeLinks(a *attribute, kind uint, values []string) error {
 		}
 		targets[i] = target.guid
 	}
-	current := t.linked(t.forward, a.name, d.entry.GUID)
-	if kind == ldap.ReplaceAttribute || kind == ldap.DeleteAttribute && len(values) == 0 {
+	all := kind == ldap.ReplaceAttribute || kind == ldap.DeleteAttribute && len(values) == 0
+	var current []*node // those of a group of a hundred thousand, to which one is added, are not asked for
+	if all || a.single {
+		current = t.linked(t.forward, a.name, d.entry.GUID)
+	}
+	if all {
 		for _, n := range current {
 			if !slices.Contains(targets, n.guid) {
 				d.unlinks = append(d.unlinks, store.Link{Attribute: a.name, Source: d.entry.GUID, Target: n.guid})
@@ -299,12 +328,13 @@ func (d *draft) changeLinks(a *attribute, kind uint, values []string) error {
 		link := store.Link{Attribute: a.name, Source: d.entry.GUID, Target: target}
 		there := t.hasLink(a.name, link.Source, link.Target) || slices.Contains(d.links, link)
 		switch {
+		case d.permissive && there == (kind == ldap.AddAttribute) && kind != ldap.ReplaceAttribute:
 		case kind == ldap.DeleteAttribute && !there:
 			return refuse(ldap.LDAPResultNoSuchAttribute, "00000561", a.name+" does not have the value "+values[i])
 		case kind == ldap.DeleteAttribute:
 			d.unlinks = append(d.unlinks, link)
 		case kind == ldap.AddAttribute && there:
-			return refuse(ldap.LDAPResultAttributeOrValueExists, "00000562", a.name+" has the value "+values[i]+" already")
+			return refuse(ldap.LDAPResultEntryAlreadyExists, "00000562", a.name+" has the value "+values[i]+" already")
 		case !there:
 			d.links = append(d.links, link)
 		}
@@ -348,7 +378,7 @@ func (s *Session) add(ctx context.Context, request *ldap.AddRequest) error {
 		}
 	}
 	now := s.engine.now()
-	if err := d.finish(s.system, now); err != nil {
+	if err := d.finish(s, now); err != nil {
 		return err
 	}
 	d.set("whenCreated", directory.GeneralizedTime(now))
@@ -369,7 +399,9 @@ func (s *Session) draftEntry(request *ldap.AddRequest) (*draft, *passwordChange,
 	for _, given := range request.Attributes {
 		switch {
 		case strings.EqualFold(given.Type, "objectClass"):
-			d.class = t.schema.structural(given.Vals)
+			if err := d.classify(given.Vals); err != nil {
+				return nil, nil, err
+			}
 		case strings.EqualFold(given.Type, "unicodePwd") && len(given.Vals) == 1:
 			if !s.secure {
 				return nil, nil, refuse(ldap.LDAPResultUnwillingToPerform, "0000001F", "unicodePwd can be written over a protected connection only")
@@ -383,15 +415,16 @@ func (s *Session) draftEntry(request *ldap.AddRequest) (*draft, *passwordChange,
 	}
 	switch {
 	case d.class == nil:
-		return nil, nil, refuse(ldap.LDAPResultObjectClassViolation, "0000207C", "objectClass names no class that an entry can be of")
+		return nil, nil, refuse(ldap.LDAPResultObjectClassViolation, "0000207C", "an entry has an objectClass")
+	case d.class.system && !s.making:
+		return nil, nil, refuse(ldap.LDAPResultUnwillingToPerform, "000020B5", "entries of class "+d.class.name+" are made by the directory only")
 	case !strings.EqualFold(d.class.rdn, rdn.Type):
 		return nil, nil, refuse(ldap.LDAPResultNamingViolation, "00002099", "an entry of class "+d.class.name+" is named by "+d.class.rdn)
 	case strings.TrimSpace(rdn.Value) == "" || len(rdn.Value) > 255 || strings.ContainsRune(rdn.Value, 0):
 		return nil, nil, refuse(ldap.LDAPResultNamingViolation, "00002099", "the entry's name is empty, too long or has a NUL")
 	}
-	d.entry.Attributes["objectClass"] = d.class.chain
 	d.entry.RDN = strings.ToUpper(rdn.Type) + "=" + rdn.Value
-	if s.system && strings.EqualFold(request.DN, t.domain.BaseDN()) {
+	if s.making && strings.EqualFold(request.DN, t.domain.BaseDN()) {
 		if t.node(t.rootGUID()) != nil {
 			return nil, nil, refuse(ldap.LDAPResultEntryAlreadyExists, "00002071", "the entry exists: "+request.DN)
 		}
@@ -413,8 +446,19 @@ func (t *tree) place(d *draft, dn *ldap.DN, key string) error {
 	if t.child(parent.guid, key) != nil {
 		return refuse(ldap.LDAPResultEntryAlreadyExists, "00002071", "the entry exists: "+dn.String())
 	}
+	if err := parent.mayHold(d.class); err != nil {
+		return err
+	}
 	d.entry.Parent = parent.guid
 	d.batch.Exists(parent.guid)
 	d.batch.Place(parent.guid, key, d.entry.GUID)
+	return nil
+}
+
+// mayHold says whether an entry of that class may be below n.
+func (n *node) mayHold(c *class) error {
+	if !c.mayBeBelow(n.class) {
+		return refuse(ldap.LDAPResultNamingViolation, "00002099", "an entry of class "+c.name+" can't be there")
+	}
 	return nil
 }

@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-func writeExceptions(b *bytes.Buffer, ds, data *model) error {
-	dsNames, dsStatus := ds.exceptions()
-	dataNames, dataStatus := data.exceptions()
+func writeExceptions(b *bytes.Buffer, services []service) error {
 	all := map[string]bool{}
-	for _, name := range slices.Concat(dsNames, dataNames) {
-		all[name] = true
+	for _, of := range services {
+		names, _ := of.api.exceptions()
+		for _, name := range names {
+			all[name] = true
+		}
 	}
-	b.WriteString("package fault\n\n// The exceptions that the models of ds and ds-data declare.\nconst (\n")
+	b.WriteString("package fault\n\n// The exceptions that the models of the services declare.\nconst (\n")
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		short, ok := strings.CutSuffix(name, "Exception")
 		if !ok {
@@ -25,14 +26,11 @@ func writeExceptions(b *bytes.Buffer, ds, data *model) error {
 	}
 	b.WriteString(")\n\n// modelled is the HTTP status of each exception that a service's model declares.\n")
 	b.WriteString("var modelled = map[string]map[string]int{\n")
-	for _, service := range []struct {
-		name   string
-		codes  []string
-		status map[string]int
-	}{{"ds", dsNames, dsStatus}, {"ds-data", dataNames, dataStatus}} {
-		fmt.Fprintf(b, "%q: {\n", service.name)
-		for _, code := range service.codes {
-			fmt.Fprintf(b, "%s: %d,\n", strings.TrimSuffix(code, "Exception"), service.status[code])
+	for _, of := range services {
+		names, status := of.api.exceptions()
+		fmt.Fprintf(b, "%q: {\n", of.name)
+		for _, code := range names {
+			fmt.Fprintf(b, "%s: %d,\n", strings.TrimSuffix(code, "Exception"), status[code])
 		}
 		b.WriteString("},\n")
 	}

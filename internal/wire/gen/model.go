@@ -11,6 +11,9 @@ import (
 
 // model is a service's API in the form that botocore publishes, without its prose.
 type model struct {
+	Metadata struct {
+		TargetPrefix string `json:"targetPrefix"`
+	} `json:"metadata"`
 	Operations map[string]operation `json:"operations"`
 	Shapes     map[string]*shape    `json:"shapes"`
 }
@@ -20,6 +23,9 @@ type operation struct {
 	Input  ref    `json:"input"`
 	Output ref    `json:"output"`
 	Errors []ref  `json:"errors"`
+	HTTP   struct {
+		Path string `json:"requestUri"`
+	} `json:"http"`
 }
 
 type ref struct {
@@ -38,6 +44,7 @@ type shape struct {
 	Pattern   string   `json:"pattern"`
 	Enum      []string `json:"enum"`
 	Sensitive bool     `json:"sensitive"`
+	Union     bool     `json:"union"`
 	Exception bool     `json:"exception"`
 	Fault     bool     `json:"fault"`
 	Error     struct {
@@ -48,6 +55,7 @@ type shape struct {
 type member struct {
 	Name  string
 	Shape string
+	Query bool // it is in the request's query
 }
 
 // members keeps the order of the model file, which is the order of everything that is made from it.
@@ -63,11 +71,14 @@ func (m *members) UnmarshalJSON(data []byte) error {
 		if err != nil {
 			return err
 		}
-		var target ref
+		var target struct {
+			ref
+			Location string `json:"location"`
+		}
 		if err := decoder.Decode(&target); err != nil {
 			return err
 		}
-		*m = append(*m, member{Name: name.(string), Shape: target.Shape})
+		*m = append(*m, member{Name: name.(string), Shape: target.Shape, Query: target.Location == "querystring"})
 	}
 	return nil
 }

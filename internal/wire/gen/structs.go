@@ -3,14 +3,21 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
 
 var scalars = map[string]string{"string": "string", "boolean": "bool", "integer": "int32", "long": "int64", "timestamp": "wire.Timestamp"}
 
-func writeStructs(b *bytes.Buffer, m *model, reachable []string) error {
-	b.WriteString("package ds\n\nimport \"latchkey/internal/wire\"\n\n")
+func writeStructs(b *bytes.Buffer, of service, reachable []string) error {
+	m := of.api
+	fmt.Fprintf(b, "package %s\n\n", of.structs)
+	if slices.ContainsFunc(reachable, func(name string) bool {
+		return of.wiped && m.Shapes[name].Sensitive || m.Shapes[name].Type == "timestamp"
+	}) {
+		b.WriteString("import \"latchkey/internal/wire\"\n\n")
+	}
 	role := map[string]string{}
 	for _, op := range m.operations() {
 		role[op.Input.Shape] = "is the request of " + op.Name
@@ -25,7 +32,7 @@ func writeStructs(b *bytes.Buffer, m *model, reachable []string) error {
 			if !ok {
 				doc = "is a structure of the API"
 			}
-			if err := writeStruct(b, m, name, doc); err != nil {
+			if err := writeStruct(b, of, name, doc); err != nil {
 				return err
 			}
 			if taken[name] {
@@ -48,13 +55,13 @@ func writeStructs(b *bytes.Buffer, m *model, reachable []string) error {
 	return nil
 }
 
-func writeStruct(b *bytes.Buffer, m *model, name, doc string) error {
+func writeStruct(b *bytes.Buffer, of service, name, doc string) error {
 	fmt.Fprintf(b, "// %s %s.\ntype %s struct {", name, doc, name)
-	for i, inner := range m.Shapes[name].Members {
+	for i, inner := range of.api.Shapes[name].Members {
 		if i == 0 {
 			b.WriteString("\n")
 		}
-		goType, omit, err := fieldType(m, inner.Shape)
+		goType, omit, err := fieldType(of, inner.Shape)
 		if err != nil {
 			return fmt.Errorf("%s.%s: %w", name, inner.Name, err)
 		}
@@ -65,16 +72,16 @@ func writeStruct(b *bytes.Buffer, m *model, name, doc string) error {
 }
 
 // fieldType is the Go type of a structure's member of that shape, and how encoding/json is told to leave it out.
-func fieldType(m *model, name string) (goType, omit string, err error) {
-	s := m.Shapes[name]
+func fieldType(of service, name string) (goType, omit string, err error) {
+	s := of.api.Shapes[name]
 	switch s.Type {
 	case "list", "map":
-		goType, err = itemType(m, name)
+		goType, err = itemType(of, name)
 		return goType, "omitempty", err
 	case "structure":
 		return "*" + name, "omitempty", nil
 	}
-	if s.Sensitive {
+	if of.wiped && s.Sensitive {
 		return "wire.Secret", "omitzero", nil
 	}
 	goType, ok := scalars[s.Type]
@@ -84,19 +91,19 @@ func fieldType(m *model, name string) (goType, omit string, err error) {
 	return "*" + goType, "omitempty", nil
 }
 
-func itemType(m *model, name string) (string, error) {
-	s := m.Shapes[name]
+func itemType(of service, name string) (string, error) {
+	s := of.api.Shapes[name]
 	switch s.Type {
 	case "list":
-		item, err := itemType(m, s.Member.Shape)
+		item, err := itemType(of, s.Member.Shape)
 		return "[]" + item, err
 	case "map":
-		value, err := itemType(m, s.Value.Shape)
+		value, err := itemType(of, s.Value.Shape)
 		return "map[string]" + value, err
 	case "structure":
 		return name, nil
 	}
-	if s.Sensitive {
+	if of.wiped && s.Sensitive {
 		return "wire.Secret", nil
 	}
 	goType, ok := scalars[s.Type]

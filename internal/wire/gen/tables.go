@@ -13,24 +13,32 @@ var kinds = map[string]string{
 	"structure": "structure", "list": "list", "map": "dictionary",
 }
 
-func writeTables(b *bytes.Buffer, m *model, reachable []string) error {
+func writeTables(b *bytes.Buffer, of service, reachable []string) error {
+	m := of.api
 	b.WriteString("package wire\n\n")
-	b.WriteString("var dsOperations = map[string]*operation{\n")
+	if m.Metadata.TargetPrefix != "" {
+		fmt.Fprintf(b, "const %sTarget = %q\n\n", of.tables, m.Metadata.TargetPrefix)
+	}
+	fmt.Fprintf(b, "var %sOperations = map[string]*operation{\n", of.tables)
 	for _, op := range m.operations() {
 		fmt.Fprintf(b, "%q: {input: %q, output: %q, errors: []string{", op.Name, op.Input.Shape, op.Output.Shape)
 		for _, e := range op.Errors {
 			fmt.Fprintf(b, "%q, ", e.Shape)
 		}
-		b.WriteString("}},\n")
+		b.WriteString("}")
+		if op.HTTP.Path != "" && op.HTTP.Path != "/" {
+			fmt.Fprintf(b, ", path: %q", op.HTTP.Path)
+		}
+		b.WriteString("},\n")
 	}
-	b.WriteString("}\n\nvar dsShapes = map[string]*shape{\n")
+	fmt.Fprintf(b, "}\n\nvar %sShapes = map[string]*shape{\n", of.tables)
 	for _, name := range reachable {
 		s := m.Shapes[name]
 		kind, ok := kinds[s.Type]
 		if !ok {
 			return fmt.Errorf("shape %s has the unknown type %s", name, s.Type)
 		}
-		if s.Sensitive && s.Type != "string" {
+		if of.wiped && s.Sensitive && s.Type != "string" {
 			return fmt.Errorf("shape %s is sensitive and no string", name)
 		}
 		fmt.Fprintf(b, "%q: {kind: %s", name, kind)
@@ -49,7 +57,11 @@ func writeShape(b *bytes.Buffer, s *shape) {
 			if slices.Contains(s.Required, inner.Name) {
 				need = "required"
 			}
-			fmt.Fprintf(b, "{%q, %q, %s},\n", inner.Name, inner.Shape, need)
+			where := "inBody"
+			if inner.Query {
+				where = "inQuery"
+			}
+			fmt.Fprintf(b, "{%q, %q, %s, %s},\n", inner.Name, inner.Shape, need, where)
 		}
 		b.WriteString("}")
 	}
@@ -73,6 +85,9 @@ func writeShape(b *bytes.Buffer, s *shape) {
 	if s.Sensitive {
 		b.WriteString(", sensitive: true")
 	}
+	if s.Union {
+		b.WriteString(", union: true")
+	}
 }
 
 func literal(s string) string {
@@ -91,13 +106,15 @@ func quoted(list []string) string {
 }
 
 // writeShapeTest is what the tests of package wire need to make any request or response by its name.
-func writeShapeTest(b *bytes.Buffer, m *model) error {
-	b.WriteString("package wire_test\n\nimport \"latchkey/internal/ds\"\n\n")
-	b.WriteString("// newShape makes an empty request or response of the ds API by its name.\n")
+func writeShapeTest(b *bytes.Buffer, services []service) error {
+	b.WriteString("package wire_test\n\nimport (\n\"latchkey/internal/admin\"\n\"latchkey/internal/ds\"\n\"latchkey/internal/dsdata\"\n)\n\n")
+	b.WriteString("// newShape makes an empty request or response by its name.\n")
 	b.WriteString("var newShape = map[string]func() any{\n")
-	for _, op := range m.operations() {
-		for _, name := range []string{op.Input.Shape, op.Output.Shape} {
-			fmt.Fprintf(b, "%q: func() any { return new(ds.%s) },\n", name, name)
+	for _, of := range services {
+		for _, op := range of.api.operations() {
+			for _, name := range []string{op.Input.Shape, op.Output.Shape} {
+				fmt.Fprintf(b, "%q: func() any { return new(%s.%s) },\n", name, of.structs, name)
+			}
 		}
 	}
 	b.WriteString("}\n")

@@ -1,0 +1,377 @@
+package kdc
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/jcmturner/gokrb5/v8/iana/errorcode"
+	"github.com/jcmturner/gokrb5/v8/types"
+)
+
+// Limits bound what clients may use. A zero field stands for its default.
+type Limits struct {
+	// InFlight is how many requests are at work at once (256). Datagrams beyond are dropped, and connections wait.
+	InFlight int
+	// Connections open at once (1024), and those of them from one address, or from one /64 of IPv6 (128).
+	Connections, ConnectionsPerAddress int
+	// MessageBytes is the largest request over TCP (64 KiB), DatagramBytes the largest reply over UDP (1465, as AD's).
+	MessageBytes, DatagramBytes int
+	// Message is the time from a request's first byte over TCP to its last (10 s), Idle how long a connection may be silent (30 s),
+	// Operation what an exchange may take (30 s), Write what a peer may take to accept a reply (10 s).
+	Message, Idle, Operation, Write time.Duration
+	// Failures is how many wrong passwords a second one address, or one /64 of IPv6, may try (100). What it tries beyond is refused
+	// unseen: a key is compared so fast that it could be guessed.
+	Failures int
+}
+
+func (l Limits) withDefaults() Limits {
+	setDefault(&l.InFlight, 256)
+	setDefault(&l.Connections, 1024)
+	setDefault(&l.ConnectionsPerAddress, 128)
+	setDefault(&l.MessageBytes, 64<<10)
+	setDefault(&l.DatagramBytes, 1465)
+	setDefault(&l.Message, 10*time.Second)
+	setDefault(&l.Idle, 30*time.Second)
+	setDefault(&l.Operation, 30*time.Second)
+	setDefault(&l.Write, 10*time.Second)
+	setDefault(&l.Failures, 100)
+	return l
+}
+
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// Server answers for all directories of an engine.
+type Server struct {
+	options  Options
+	log      *slog.Logger
+	replays  replays
+	failures failures
+	slots    chan struct{}
+
+	// running ends when exchanges have to stop: at Shutdown's deadline.
+	running context.Context
+	stop    context.CancelFunc
+
+	mu          sync.Mutex
+	draining    bool
+	listeners   map[*listener]struct{}
+	connections map[net.Conn]netip.Prefix
+	perAddress  map[netip.Prefix]int
+	work        sync.WaitGroup
+}
+
+// New is a server that ServeKDC and ServePasswords start.
+func New(options Options) *Server {
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	options.Limits = options.Limits.withDefaults()
+	s := &Server{
+		options: options, log: options.Logger, slots: make(chan struct{}, options.Limits.InFlight),
+		listeners: map[*listener]struct{}{}, connections: map[net.Conn]netip.Prefix{}, perAddress: map[netip.Prefix]int{},
+	}
+	s.running, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// listener is an address on both transports.
+type listener struct {
+	udp net.PacketConn
+	tcp net.Listener
+}
+
+func (l *listener) close() { _, _ = l.udp.Close(), l.tcp.Close() }
+
+// ServeKDC answers the AS and TGS exchanges until Shutdown, after which it returns nil, or until the listener fails. It owns the
+// listeners.
+func (s *Server) ServeKDC(tcp net.Listener, udp net.PacketConn) error {
+	return s.serve(&listener{udp, tcp}, s.Answer, s.tooBig)
+}
+
+// ServePasswords answers requests to change passwords (RFC 3244), as ServeKDC does.
+func (s *Server) ServePasswords(tcp net.Listener, udp net.PacketConn) error {
+	return s.serve(&listener{udp, tcp}, s.AnswerPassword, nil)
+}
+
+// tooBig makes a client that has asked over UDP ask over TCP (RFC 4120 section 7.2.1).
+func (s *Server) tooBig(message []byte) []byte {
+	r, err := decodeRequest(message)
+	if err != nil {
+		return nil
+	}
+	return s.refusalMessage(r, refuse(errorcode.KRB_ERR_RESPONSE_TOO_BIG, "ask over TCP"))
+}
+
+func (s *Server) serve(l *listener, answer handler, tooBig func([]byte) []byte) error {
+	defer l.close()
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		return nil
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	var errs [2]error
+	var both sync.WaitGroup
+	// Each that ends takes the other one with it.
+	both.Go(func() { errs[0] = s.serveUDP(l.udp, answer, tooBig); l.close() })
+	both.Go(func() { errs[1] = s.serveTCP(l.tcp, answer); l.close() })
+	both.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+	if s.draining {
+		return nil
+	}
+	return errors.Join(errs[:]...)
+}
+
+// begin counts work that Shutdown waits for.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.work.Add(1)
+	return true
+}
+
+func (s *Server) serveUDP(conn net.PacketConn, answer handler, tooBig func([]byte) []byte) error {
+	bound := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, peer, err := conn.ReadFrom(buffer)
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		if err != nil {
+			s.log.Debug("KDC datagram not read", "err", err) // an earlier reply has reached nobody
+			continue
+		}
+		select {
+		case s.slots <- struct{}{}:
+		default:
+			continue // the client asks again
+		}
+		if !s.begin() {
+			<-s.slots
+			return net.ErrClosed
+		}
+		message := append([]byte(nil), buffer[:n]...)
+		go func() {
+			defer s.work.Done()
+			defer func() { <-s.slots }()
+			reply := s.answer(answer, message, Peer{network(peer), localFor(bound, peer)})
+			if tooBig != nil && len(reply) > s.options.Limits.DatagramBytes {
+				reply = tooBig(message)
+			}
+			if len(reply) > 0 {
+				_, _ = conn.WriteTo(reply, peer)
+			}
+		}()
+	}
+}
+
+func (s *Server) answer(answer handler, message []byte, peer Peer) []byte {
+	ctx, cancel := context.WithTimeout(s.running, s.options.Limits.Operation)
+	defer cancel()
+	return answer(ctx, message, peer)
+}
+
+// localFor is the address that a datagram of that peer has come to.
+func localFor(bound netip.Addr, peer net.Addr) netip.Addr {
+	if !bound.IsUnspecified() {
+		return bound
+	}
+	// The system knows the way back; nothing is sent.
+	probe, err := net.Dial("udp", peer.String())
+	if err != nil {
+		return bound
+	}
+	defer func() { _ = probe.Close() }()
+	return probe.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+}
+
+func (s *Server) serveTCP(listener net.Listener, answer handler) error {
+	const longest = time.Second
+	pause := 5 * time.Millisecond
+	for {
+		conn, err := listener.Accept()
+		switch {
+		case err == nil:
+			pause = 5 * time.Millisecond
+			s.accept(conn, answer)
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default:
+			// Out of file descriptors, most likely: connections that end will free some.
+			s.log.Warn("KDC connection not accepted", "err", err)
+			select {
+			case <-time.After(pause):
+			case <-s.running.Done():
+			}
+			pause = min(2*pause, longest)
+		}
+	}
+}
+
+// accept takes a connection over, or closes it when there are too many.
+func (s *Server) accept(conn net.Conn, answer handler) {
+	prefix := network(conn.RemoteAddr())
+	s.mu.Lock()
+	full := len(s.connections) >= s.options.Limits.Connections || s.perAddress[prefix] >= s.options.Limits.ConnectionsPerAddress
+	if s.draining || full {
+		s.mu.Unlock()
+		_ = conn.Close()
+		return
+	}
+	s.connections[conn] = prefix
+	s.perAddress[prefix]++
+	s.work.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.work.Done()
+		defer s.end(conn)
+		err := s.converse(conn, answer)
+		s.log.Debug("KDC connection ended", "peer", conn.RemoteAddr().String(), "reason", err)
+	}()
+}
+
+func (s *Server) end(conn net.Conn) {
+	_ = conn.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	prefix := s.connections[conn]
+	delete(s.connections, conn)
+	if s.perAddress[prefix]--; s.perAddress[prefix] <= 0 {
+		delete(s.perAddress, prefix)
+	}
+}
+
+// network is what connections are counted under: an address, or a /64 of IPv6.
+func network(addr net.Addr) netip.Prefix {
+	parsed, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip := parsed.Addr().Unmap().WithZone("")
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	prefix, _ := ip.Prefix(bits)
+	return prefix
+}
+
+// converse answers what comes over a connection, each message after its length (RFC 4120 section 7.2.2).
+func (s *Server) converse(conn net.Conn, answer handler) error {
+	limits := s.options.Limits
+	local, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	if err != nil {
+		return err
+	}
+	for {
+		message, err := s.read(conn)
+		if err != nil {
+			return err
+		}
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.running.Done():
+			return s.running.Err()
+		}
+		reply := s.answer(answer, message, Peer{network(conn.RemoteAddr()), local.Addr().Unmap()})
+		<-s.slots
+		if len(reply) == 0 {
+			return errMalformed
+		}
+		_ = conn.SetWriteDeadline(time.Now().Add(limits.Write))
+		if err := write(conn, reply); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Server) read(conn net.Conn) ([]byte, error) {
+	limits := s.options.Limits
+	s.mu.Lock()
+	draining := s.draining
+	if !draining {
+		_ = conn.SetReadDeadline(time.Now().Add(limits.Idle))
+	}
+	s.mu.Unlock()
+	if draining {
+		return nil, net.ErrClosed
+	}
+	var head [4]byte
+	if _, err := io.ReadFull(conn, head[:]); err != nil {
+		return nil, err
+	}
+	size := binary.BigEndian.Uint32(head[:])
+	if size == 0 || size > uint32(limits.MessageBytes) {
+		message := s.refusalOf(types.PrincipalName{}, "", refuse(errorcode.KRB_ERR_FIELD_TOOLONG, "the message is too long"))
+		if reply, err := message.Marshal(); err == nil {
+			_ = conn.SetWriteDeadline(time.Now().Add(limits.Write))
+			_ = write(conn, reply)
+		}
+		return nil, fmt.Errorf("a message of %d bytes", size)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(limits.Message))
+	message := make([]byte, size)
+	_, err := io.ReadFull(conn, message)
+	return message, err
+}
+
+func write(conn net.Conn, reply []byte) error {
+	framed := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(reply)), uint32(len(reply)))
+	_, err := conn.Write(append(framed, reply...))
+	return err
+}
+
+// Shutdown stops listening and reading at once, and lets exchanges that have begun finish. When the context ends first, they are
+// cut, and the context's error is returned. A server that was shut down does not serve again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.stop()
+	s.mu.Lock()
+	s.draining = true
+	for l := range s.listeners {
+		l.close()
+	}
+	for conn := range s.connections {
+		_ = conn.SetReadDeadline(time.Unix(1, 0))
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.connections {
+		_ = conn.Close()
+	}
+	return ctx.Err()
+}
