@@ -98,6 +98,8 @@ func (w world) leave(t *testing.T, address string, through ...string) {
 	args := append(through, os.Args[0], "-test.run=^TestOrphan$", "-test.v")
 	command := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	command.Env = append(os.Environ(), orphan+"="+string(text))
+	// A session of its own: in that of process 1 the kernel would end the stopped ones of a group whose first process ends.
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	said, err := command.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
