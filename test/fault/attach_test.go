@@ -137,7 +137,7 @@ func TestAttach(t *testing.T) {
 	if said, code := s.directory(t, "detach", id); code != 0 {
 		t.Errorf("detach: %d %s", code, said)
 	}
-	if all := s.directories(t); len(all) != 0 {
+	if all := s.settle(t); len(all) != 0 {
 		t.Errorf("still attached: %v", all)
 	}
 	if err := d.engine.Serve(t.Context(), d.domain, d.hosts); err != nil {
