@@ -323,7 +323,12 @@ func (s *Store) clearTree(ctx context.Context, directory Directory) ([]clientv3.
 	if err != nil {
 		return nil, err
 	}
-	if state != restoreBegun(directory) {
+	switch state {
+	case restoreBegun(directory):
+	case restoreDone(directory):
+		// Another server has been faster since restoreTree looked: nothing is to be cleared any more.
+		return nil, ErrConflict
+	default:
 		operations := []clientv3.Op{clientv3.OpPut(key, restoreBegun(directory))}
 		for _, prefix := range savedRanges(directory.ID) {
 			operations = append(operations, clientv3.OpDelete(prefix, clientv3.WithPrefix()))

@@ -296,6 +296,24 @@ func TestRestoredOnce(t *testing.T) {
 	}
 }
 
+// A server that another one overtakes does not clear what that one has restored, though the record still says so.
+func TestOvertakenRestoration(t *testing.T) {
+	w := newSaved(t)
+	w.fill(0, 10, 10)
+	w.save()
+	want := w.tree()
+	w.begin()
+	if err := w.RestoreTree(t.Context(), w.directory, savedSnapshot); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.clearTree(t.Context(), w.directory); !errors.Is(err, ErrConflict) {
+		t.Errorf("clearing after the end: %v", err)
+	}
+	if diff := cmp.Diff(want, w.tree()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Whoever has read the tree before it was restored writes nothing to it; whoever reads it again does.
 func TestFormerTreeIsClosed(t *testing.T) {
 	w := newSaved(t)

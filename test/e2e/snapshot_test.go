@@ -378,10 +378,14 @@ func TestRestoreOnCluster(t *testing.T) {
 	// agree waits until both servers take that password.
 	agree := func(password string) {
 		t.Helper()
-		for _, s := range servers {
-			for deadline := time.Now().Add(patience); login(t, s, `LAB\jane`, password) != ""; time.Sleep(20 * time.Millisecond) {
+		for i, s := range servers {
+			for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+				code := login(t, s, `LAB\jane`, password)
+				if code == "" {
+					break
+				}
 				if time.Now().After(deadline) {
-					t.Fatalf("a server does not take the password %s", password)
+					t.Fatalf("server %d answers %s to the password %s", i, code, password)
 				}
 			}
 		}
