@@ -71,9 +71,13 @@ type streams struct {
 	out, err io.Writer
 }
 
-func run(args []string, s streams) int {
-	parser, err := kong.New(&commandLine{}, kong.Name("latchkey"), kong.Description(description), kong.Writers(s.out, s.err),
+func newParser(grammar *commandLine, s streams) (*kong.Kong, error) {
+	return kong.New(grammar, kong.Name("latchkey"), kong.Description(description), kong.Writers(s.out, s.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+}
+
+func run(args []string, s streams) int {
+	parser, err := newParser(&commandLine{}, s)
 	if err != nil {
 		complain(s.err, err)
 		return exitFailure

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -30,6 +31,8 @@ Examples:
   latchkey serve --data /var/lib/latchkey --listen 0.0.0.0:4389 --tls-cert api.pem --tls-key api.key
   LATCHKEY_LISTEN=127.0.0.1:0 latchkey serve --config latchkey.yaml
 
+SIGTERM ends the server once the calls that are under way have their answers. SIGHUP reads the configuration again: the log level changes at once, and for all other options the log says which need a restart. Certificates need neither; each connection begins with the files as they are.
+
 A flag goes before its environment variable, that before the file, and the file before the default.`
 }
 
@@ -39,19 +42,52 @@ func (c *serveCommand) Run(s streams) error {
 	defer stop()
 	// Once the first signal is here, the next one has its usual effect.
 	context.AfterFunc(ctx, stop)
-	server, err := app.New(ctx, &c.Config, newLogger(&c.Config, s), s.out)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	level := new(slog.LevelVar)
+	level.Set(c.Level())
+	logger := newLogger(&c.Config, level, s)
+	server, err := app.New(ctx, &c.Config, logger, s.out)
 	if err != nil {
 		return err
 	}
+	go func() {
+		for {
+			select {
+			case <-hangups:
+				reload(&c.Config, level, logger)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
 	return server.Run(ctx)
 }
 
-func newLogger(c *config.Config, s streams) *slog.Logger {
+// reload reads the configuration once more, as this process was told it.
+func reload(running *config.Config, level *slog.LevelVar, logger *slog.Logger) {
+	again := &commandLine{}
+	parser, err := newParser(again, streams{os.Stdin, io.Discard, io.Discard})
+	if err == nil {
+		_, err = parser.Parse(os.Args[1:])
+	}
+	if err != nil {
+		for _, each := range apart(err) {
+			logger.Error("the configuration can't be read again; nothing changes", "err", each)
+		}
+		return
+	}
+	level.Set(again.Serve.Level())
+	logger.Info("the configuration was read again", "log-level", level.Level(), "need-restart", config.Differences(running, &again.Serve.Config))
+}
+
+func newLogger(c *config.Config, level slog.Leveler, s streams) *slog.Logger {
 	terminal := isTerminal(s.err)
 	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
-		return slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: c.Level()}))
+		return slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level}))
 	}
-	return slog.New(tint.NewTextHandler(s.err, &tint.Options{Level: c.Level(), NoColor: !terminal}))
+	return slog.New(tint.NewTextHandler(s.err, &tint.Options{Level: level, NoColor: !terminal}))
 }
 
 // forbidCores keeps the process's memory, which passwords pass through, out of core files and away from debuggers of the

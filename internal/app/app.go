@@ -62,7 +62,8 @@ type App struct {
 	// closers run in the opposite order of their making.
 	closers []func() error
 
-	ca        string // path of the certificate that LDAP's is signed by
+	ca        string       // path of the certificate that LDAP's is signed by, if that is the server's own
+	renew     func() error // makes LDAP's anew where it is due; nil unless it is the server's own
 	worker    *lifecycle.Worker
 	api       *http.Server
 	ldap      *ldapserver.Server
@@ -279,14 +280,24 @@ func (a *App) ldapHosts() (hosts []string) {
 }
 
 func (a *App) buildLDAP(dir string, engine *embedded.Engine) error {
-	own, ca, err := certificate.Load(dir, a.ldapHosts(), time.Now)
+	// Who signed a client's certificate depends on the directory, and is looked at when the client binds with it.
+	files := &certificate.Files{Cert: a.config.LDAPTLSCert, Key: a.config.LDAPTLSKey, ClientAuth: tls.RequestClientCert, Logger: a.logger}
+	if files.Cert == "" {
+		files.Cert, files.Key = certificate.Paths(dir)
+		_, ca, err := certificate.Load(dir, a.ldapHosts(), time.Now)
+		if err != nil {
+			return err
+		}
+		a.ca = ca
+		a.renew = func() error {
+			_, _, err := certificate.Load(dir, a.ldapHosts(), time.Now)
+			return err
+		}
+	}
+	settings, err := files.Config()
 	if err != nil {
 		return err
 	}
-	a.ca = ca
-	settings := certificate.Config(own)
-	// Who signed a client's certificate depends on the directory, and is looked at when the client binds with it.
-	settings.ClientAuth = tls.RequestClientCert
 	a.ldap, err = ldapserver.New(ldapserver.Options{Backend: ldapBackend{engine}, TLS: settings, Logger: a.logger})
 	return err
 }
@@ -420,11 +431,10 @@ func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audi
 		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
 	}
 	if a.config.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(a.config.TLSCert, a.config.TLSKey)
-		if err != nil {
-			return fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		files := &certificate.Files{Cert: a.config.TLSCert, Key: a.config.TLSKey, ClientCA: a.config.ClientCA, Logger: a.logger}
+		if a.api.TLSConfig, err = files.Config(); err != nil {
+			return fmt.Errorf("--tls-cert, --tls-key, --client-ca: %w", err)
 		}
-		a.api.TLSConfig = certificate.Config(&pair)
 	}
 	return nil
 }
@@ -461,6 +471,10 @@ func (a *App) Run(ctx context.Context) error {
 		serve("kpasswd", func() error { return a.kdc.ServePasswords(l, a.listeners.kpasswdPackets) })
 	}
 
+	if a.renew != nil {
+		serving.Go(func() { a.keepRenewed(naming) })
+	}
+
 	err := a.announce()
 	// Reading the directories leaves as much garbage as they take. Nobody waits while it goes.
 	serving.Go(debug.FreeOSMemory)
@@ -478,6 +492,23 @@ func (a *App) Run(ctx context.Context) error {
 	err = errors.Join(err, a.api.Shutdown(draining), a.ldap.Shutdown(draining), a.kdc.Shutdown(draining))
 	serving.Wait()
 	return errors.Join(err, a.close())
+}
+
+// renewEvery is far less than the time that is left when a certificate is due.
+const renewEvery = 24 * time.Hour
+
+func (a *App) keepRenewed(ctx context.Context) {
+	for ticks := time.NewTicker(renewEvery); ; {
+		select {
+		case <-ctx.Done():
+			ticks.Stop()
+			return
+		case <-ticks.C:
+			if err := a.renew(); err != nil {
+				a.logger.Error("LDAP's certificate can't be renewed", "err", err)
+			}
+		}
+	}
 }
 
 // announce writes the one line on standard output that tells where the server is.
@@ -500,7 +531,7 @@ func (a *App) announce() error {
 		DNS     string `json:"dns,omitempty"`
 		KDC     string `json:"kdc,omitempty"`
 		Kpasswd string `json:"kpasswd,omitempty"`
-		CA      string `json:"ca"`
+		CA      string `json:"ca,omitempty"`
 		PID     int    `json:"pid"`
 	}{
 		"ready", scheme + "://" + a.listeners.api.Addr().String(), "ldap://" + a.listeners.ldap.Addr().String(),

@@ -42,6 +42,13 @@ func Load(dir string, hosts []string, now func() time.Time) (certificate *tls.Ce
 	return issue(folder, folder, append([]string{"localhost", "127.0.0.1", "::1"}, hosts...), now())
 }
 
+// Paths is where Load keeps the server's certificate and its key.
+func Paths(dir string) (cert, key string) { return paths(filepath.Join(dir, "tls")) }
+
+func paths(folder string) (cert, key string) {
+	return filepath.Join(folder, "server.pem"), filepath.Join(folder, "server.key")
+}
+
 // Issue makes a certificate for another server of the hosts, which are names or addresses, in a folder of its own:
 // server.pem, server.key and the authority's ca.pem. The authority is Load's for dir, and both are made and renewed as Load
 // does it.
@@ -60,7 +67,8 @@ func Issue(dir, folder string, hosts []string, now func() time.Time) (cert, key,
 			return "", "", "", err
 		}
 	}
-	return filepath.Join(folder, "server.pem"), filepath.Join(folder, "server.key"), ca, nil
+	cert, key = paths(folder)
+	return cert, key, ca, nil
 }
 
 func issue(home, folder string, hosts []string, at time.Time) (certificate *tls.Certificate, caPath string, err error) {
@@ -71,7 +79,7 @@ func issue(home, folder string, hosts []string, at time.Time) (certificate *tls.
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, "", fmt.Errorf("certificates: %w", err)
 	}
-	certPath, serverKeyPath := filepath.Join(folder, "server.pem"), filepath.Join(folder, "server.key")
+	certPath, serverKeyPath := paths(folder)
 	template := serverTemplate(hosts, at, authority.Leaf.NotAfter)
 	// A pair that does not load was cut short while it was written, or is not there yet.
 	certificate, err = pair(certPath, serverKeyPath)

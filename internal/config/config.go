@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -30,7 +31,11 @@ type Config struct {
 
 	TLSCert      string `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" group:"API over TLS" help:"Certificate chain (PEM) for the AWS API."`
 	TLSKey       string `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" group:"API over TLS" help:"Private key (PEM) of --tls-cert."`
+	ClientCA     string `name:"client-ca" env:"LATCHKEY_CLIENT_CA" placeholder:"FILE" group:"API over TLS" help:"CA certificates (PEM): the API then takes connections only from clients whose certificate one of them has signed."`
 	InsecureHTTP bool   `name:"insecure-http" env:"LATCHKEY_INSECURE_HTTP" group:"API over TLS" help:"Let the API listen beyond loopback without TLS, for use behind a proxy that ends TLS."`
+
+	LDAPTLSCert string `name:"ldap-tls-cert" env:"LATCHKEY_LDAP_TLS_CERT" placeholder:"FILE" group:"LDAP over TLS" help:"Certificate chain (PEM) for StartTLS and LDAPS, in place of one that the server makes."`
+	LDAPTLSKey  string `name:"ldap-tls-key" env:"LATCHKEY_LDAP_TLS_KEY" placeholder:"FILE" group:"LDAP over TLS" help:"Private key (PEM) of --ldap-tls-cert."`
 
 	Data string `name:"data" env:"LATCHKEY_DATA" default:"./latchkey-data" group:"State" help:"Directory for everything the server keeps; made with mode 0700."`
 	Seed string `name:"seed" env:"LATCHKEY_SEED" placeholder:"FILE" group:"State" help:"YAML file of directories, groups and users to have; seeding twice changes nothing."`
@@ -97,6 +102,22 @@ func (c *Config) At(address string) string {
 		return net.JoinHostPort(host, "0")
 	}
 	return address
+}
+
+// Differences is the flags whose values differ between two configurations, but for those that a running server takes over.
+func Differences(a, b *Config) (flags []string) {
+	one, other := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
+	for i := range one.NumField() {
+		field := one.Type().Field(i)
+		name := field.Tag.Get("name")
+		if name == "log-level" || name == "config" {
+			continue
+		}
+		if !reflect.DeepEqual(one.Field(i).Interface(), other.Field(i).Interface()) {
+			flags = append(flags, "--"+name)
+		}
+	}
+	return flags
 }
 
 // Problem is one thing that is wrong with a configuration.

@@ -180,6 +180,13 @@ func (v *validation) dev(c *Config) {
 
 func (v *validation) files(c *Config) {
 	v.pair("--tls-cert", c.TLSCert, "--tls-key", c.TLSKey)
+	v.pair("--ldap-tls-cert", c.LDAPTLSCert, "--ldap-tls-key", c.LDAPTLSKey)
+	if c.ClientCA != "" {
+		v.authority("--client-ca", c.ClientCA)
+		if c.TLSCert == "" {
+			v.add("", "--client-ca: clients show certificates only over TLS: it needs --tls-cert")
+		}
+	}
 	if c.Seed != "" {
 		v.readable("--seed", c.Seed)
 	}
@@ -242,7 +249,7 @@ func (v *validation) store(c *Config) {
 	}
 	v.pair("--store-cert", c.StoreCert, "--store-key", c.StoreKey)
 	if c.StoreCA != "" {
-		v.authority(c.StoreCA)
+		v.authority("--store-ca", c.StoreCA)
 	}
 	if !secure && (c.StoreCA != "" || c.StoreCert != "") {
 		v.add("", "--store-ca, --store-cert: no --store-endpoint begins with https://")
@@ -274,13 +281,13 @@ func (v *validation) engines(c *Config) {
 	}
 }
 
-func (v *validation) authority(path string) {
+func (v *validation) authority(flag, path string) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		v.add("", "--store-ca: %v", err)
+		v.add("", "%s: %v", flag, err)
 		return
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(text) {
-		v.add("", "--store-ca: %s holds no PEM certificate", path)
+		v.add("", "%s: %s holds no PEM certificate", flag, path)
 	}
 }

@@ -65,14 +65,23 @@ func (a authority) card(t *testing.T, upn string) (cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "card.pem"), filepath.Join(dir, "card.key")
+	a.sign(t, cert, key, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "A card"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: names}},
+	})
+	return cert, key
+}
+
+// sign makes a key, and a certificate for an hour as the template has it, in two files.
+func (a authority) sign(t *testing.T, cert, key string, template *x509.Certificate) {
+	t.Helper()
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "A card"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: names}},
-	}
+	template.SerialNumber, template.NotBefore, template.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	raw, err := x509.CreateCertificate(rand.Reader, template, a.certificate, own.Public(), a.key)
 	if err != nil {
 		t.Fatal(err)
@@ -81,14 +90,11 @@ func (a authority) card(t *testing.T, upn string) (cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "card.pem"), filepath.Join(dir, "card.key")
 	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: raw}, key: {Type: "PRIVATE KEY", Bytes: encoded}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return cert, key
 }
 
 // whoami is who a certificate logs in as, by OpenLDAP's client.
