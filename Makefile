@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 10m
+# A release is named by its tag; anything between is older than the first one.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-/+/' | grep . || git log -1 --date=format:%Y%m%d --format=0~%cd.%h)
 BINARY := latchkey
 
 # Tools run at these versions, wherever they run.
@@ -69,6 +71,10 @@ lint: ## Formatting, vet, staticcheck, dead code and a few more linters
 	$(STATICCHECK) ./...
 	@test -z "$$($(DEADCODE) -test ./... | tee /dev/stderr)" || { echo 'deadcode: the functions above' >&2; exit 1; }
 	$(GOLANGCI) run ./...
+
+.PHONY: deb
+deb: ## Build the Debian package in dist/
+	@GO=$(GO) deploy/debian/build "$(VERSION)" dist
 
 .PHONY: clean
 clean: ## Remove what was built

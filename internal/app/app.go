@@ -20,6 +20,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"latchkey/internal/admin"
 	"latchkey/internal/audit"
 	"latchkey/internal/certificate"
@@ -483,6 +485,7 @@ func (a *App) Run(ctx context.Context) error {
 		case err = <-failed:
 		case <-ctx.Done():
 			a.logger.Info("stopping")
+			a.tell(daemon.SdNotifyStopping)
 		}
 	}
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
@@ -540,6 +543,16 @@ func (a *App) announce() error {
 	if err != nil {
 		return err
 	}
-	_, err = a.ready.Write(append(line, '\n'))
-	return err
+	if _, err = a.ready.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	a.tell(daemon.SdNotifyReady)
+	return nil
+}
+
+// tell says to systemd, where it started this process, how things are (sd_notify(3)).
+func (a *App) tell(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		a.logger.Warn("systemd can't be told", "state", state, "err", err)
+	}
 }
