@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,9 +34,18 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// signer is the key of every trail of the tests.
+func signer() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) }
+
+func options(now func() time.Time) Options {
+	return Options{Signer: signer(), Logger: quiet(), Now: now}
+}
+
+func logging(logger *slog.Logger) Options { return Options{Signer: signer(), Logger: logger, Now: now} }
+
 func mustOpen(t testing.TB, dir string) *Log {
 	t.Helper()
-	l, err := Open(dir, quiet(), now)
+	l, err := Open(dir, options(now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +69,7 @@ func call(requestID string, readOnly bool) *Event {
 func crashed(t *testing.T, dir string) string {
 	t.Helper()
 	copied := t.TempDir()
-	for _, name := range []string{LogFile, IntentFile} {
+	for _, name := range []string{LogFile, IntentFile, DigestFile} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +137,7 @@ func TestWriteAndRead(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
 	}
-	if _, err := Open(dir, quiet(), now); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := Open(dir, options(now)); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("opened twice: %v", err)
 	}
 	if err := l.Close(); err != nil {

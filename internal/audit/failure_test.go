@@ -21,7 +21,7 @@ func TestDiskFull(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
 	var full atomic.Bool
-	l, err := open(dir, quiet(), now, disk{
+	l, err := open(dir, options(now), disk{
 		write: func(file *os.File, text []byte) (int, error) {
 			if full.Load() {
 				n, err := file.Write(text[:len(text)/2])
@@ -84,7 +84,7 @@ func TestFailedSync(t *testing.T) {
 	for _, broken := range []string{LogFile, IntentFile} {
 		var bad atomic.Bool
 		var said bytes.Buffer
-		l, err := open(t.TempDir(), slog.New(slog.NewTextHandler(&said, nil)), now, disk{
+		l, err := open(t.TempDir(), logging(slog.New(slog.NewTextHandler(&said, nil))), disk{
 			write: (*os.File).Write,
 			sync: func(file *os.File) error {
 				if bad.Load() && filepath.Base(file.Name()) == broken {
@@ -120,7 +120,7 @@ func TestFailedSync(t *testing.T) {
 func TestBackPressure(t *testing.T) {
 	dir := t.TempDir()
 	gate := make(chan struct{})
-	l, err := open(dir, quiet(), now, disk{
+	l, err := open(dir, options(now), disk{
 		write: func(file *os.File, text []byte) (int, error) { <-gate; return file.Write(text) },
 		sync:  (*os.File).Sync,
 	})

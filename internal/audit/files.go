@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"latchkey/internal/durable"
 )
@@ -46,8 +48,19 @@ type files struct {
 	dir    string
 	disk   disk
 	logger *slog.Logger
+	now    func() time.Time
 	log    *os.File
 	intent *os.File
+	signer ed25519.PrivateKey
+	keep   Retention
+
+	chain       link // of the last record
+	parts       []part
+	began       time.Time // when audit.log had its first record
+	text        []byte    // to chain records into
+	sealed      time.Time // when the last digest was tried
+	sealedSize  int64     // of audit.log, by the last digest
+	sealTrouble bool
 
 	size       int64             // of audit.log
 	intentSize int64             // of audit.intent
@@ -73,10 +86,10 @@ func (f *files) write(b *batch) (failed error) {
 }
 
 func (f *files) writeLines(b *batch) (err, failed error) {
-	lines := b.lines
+	lines := f.chain.extend(append(f.text[:0], f.carry...), b.lines)
+	f.text = lines
 	if len(f.carry) > 0 {
-		f.carry = append(f.carry, lines...)
-		lines = f.carry
+		f.carry = append(f.carry[:0], lines...)
 	}
 	f.settled = append(f.settled, b.settled...)
 	if len(lines) == 0 {
@@ -98,8 +111,14 @@ func (f *files) writeLines(b *batch) (err, failed error) {
 	if err := f.disk.sync(f.log); err != nil {
 		return err, err
 	}
+	if f.size == 0 {
+		f.began = f.now()
+	}
 	f.size += int64(len(lines))
 	f.carry = nil
+	if cap(f.text) > 2*flushBytes {
+		f.text = nil
+	}
 	for _, requestID := range f.settled {
 		if event, ok := f.open[requestID]; ok {
 			f.openBytes -= len(event)

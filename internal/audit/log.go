@@ -4,10 +4,15 @@
 // A write is recorded twice. Its intent goes to a side file, audit.intent, before anything is changed; its outcome goes to
 // audit.log. After a crash, Open gives every intent without an outcome one that says that nobody knows. Secrets never
 // pass here: whoever makes an event takes them out.
+//
+// Each line is a link of a hash chain (see link), and a second later at the latest a signed digest, audit.digest, says where
+// the chain stands: Verify finds whatever was changed, removed, added or cut off. A file that is large enough gets a name by
+// the number of its first record, and a new one begins where it ends.
 package audit
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,7 +23,7 @@ import (
 	"time"
 )
 
-// The two files in the directory.
+// The two files in the directory that are written to at each call.
 const (
 	LogFile    = "audit.log"
 	IntentFile = "audit.intent"
@@ -80,18 +85,32 @@ func newBatch(lines []byte) *batch {
 	return &batch{lines: lines[:0], taken: make(chan struct{}), done: make(chan struct{})}
 }
 
+// Options are what an audit trail needs.
+type Options struct {
+	// Signer signs the digests; LoadSigner keeps one.
+	Signer ed25519.PrivateKey
+	Keep   Retention
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
 // Open opens the audit trail in dir, makes it where there is none, and recovers it: a line torn by a crash is cut off, and
 // every write whose outcome is not recorded gets an event with the errorCode OutcomeUnknown. One process at a time may
 // have it open, and nobody may shorten audit.log meanwhile.
-func Open(dir string, logger *slog.Logger, now func() time.Time) (*Log, error) {
-	return open(dir, logger, now, disk{write: (*os.File).Write, sync: (*os.File).Sync})
+func Open(dir string, options Options) (*Log, error) {
+	return open(dir, options, disk{write: (*os.File).Write, sync: (*os.File).Sync})
 }
 
-func open(dir string, logger *slog.Logger, now func() time.Time, disk disk) (*Log, error) {
+func open(dir string, options Options, disk disk) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the audit log: %w", err)
 	}
-	f := &files{dir: dir, disk: disk, logger: logger, open: make(map[string][]byte)}
+	f := &files{
+		dir: dir, disk: disk, logger: options.Logger, now: options.Now, signer: options.Signer, keep: options.Keep, open: make(map[string][]byte),
+	}
+	if err := f.finishRotation(); err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
 	for _, file := range []struct {
 		name  string
 		field **os.File
@@ -109,8 +128,8 @@ func open(dir string, logger *slog.Logger, now func() time.Time, disk disk) (*Lo
 		return nil, errors.Join(fmt.Errorf("recover the audit log: %w", err), f.close())
 	}
 	l := &Log{
-		logger:  logger,
-		now:     now,
+		logger:  options.Logger,
+		now:     options.Now,
 		texts:   sync.Pool{New: func() any { return new([]byte) }},
 		wake:    make(chan struct{}, 1),
 		stop:    make(chan struct{}),
@@ -118,6 +137,7 @@ func open(dir string, logger *slog.Logger, now func() time.Time, disk disk) (*Lo
 		files:   f,
 		next:    newBatch(nil),
 	}
+	f.seal(f.now())
 	go l.run()
 	return l, nil
 }
@@ -139,6 +159,7 @@ func (l *Log) Close() error {
 	err := errors.Join(l.failed, l.trouble)
 	if err == nil {
 		err = l.files.tidy()
+		l.files.seal(l.now())
 	}
 	return errors.Join(err, l.files.close())
 }
@@ -256,19 +277,35 @@ func (b *batch) wait(ctx context.Context) error {
 func (l *Log) run() {
 	defer close(l.stopped)
 	for stopping := false; !stopping; {
-		var retry <-chan time.Time
+		var retry, due <-chan time.Time
 		if len(l.files.carry) > 0 {
 			retry = time.After(retryEvery)
+		}
+		if l.files.unsealed() {
+			due = time.After(time.Until(l.files.sealed.Add(sealEvery)))
 		}
 		select {
 		case <-l.wake:
 			stopping = l.linger()
 		case <-retry:
+		case <-due:
 		case <-l.stop:
 			stopping = true
 		}
 		l.flush()
+		if l.healthy() {
+			l.files.maintain(l.now())
+			if l.files.unsealed() && time.Since(l.files.sealed) >= sealEvery {
+				l.files.seal(l.now())
+			}
+		}
 	}
+}
+
+func (l *Log) healthy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed == nil
 }
 
 // linger waits until the next batch is due.

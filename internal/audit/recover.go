@@ -5,8 +5,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"time"
 
 	"latchkey/internal/durable"
 )
@@ -16,6 +16,16 @@ import (
 func (f *files) recover() error {
 	if err := f.cutTornLine(); err != nil {
 		return err
+	}
+	lost, err := f.resume(f.now())
+	if err == nil && lost != "" {
+		err = f.tell(lost, f.now())
+	}
+	if err != nil {
+		return err
+	}
+	if f.began = f.now(); f.size > 0 {
+		f.began = f.firstTime()
 	}
 	intents, from, err := f.readIntents()
 	if err != nil {
@@ -123,9 +133,17 @@ func (f *files) settle(found []*Event, from int64) error {
 	if len(text) == 0 {
 		return nil
 	}
-	if _, err := f.disk.append(f.log, text); err != nil {
-		return fmt.Errorf("write %s: %w", f.log.Name(), err)
+	return f.appendNow(text)
+}
+
+// firstTime is the time of the first record of audit.log, or now when it has none.
+func (f *files) firstTime() time.Time {
+	line, err := bufio.NewReader(io.NewSectionReader(f.log, 0, maxLine)).ReadBytes('\n')
+	var record struct {
+		EventTime time.Time `json:"eventTime"`
 	}
-	f.size += int64(len(text))
-	return f.disk.sync(f.log)
+	if err != nil || json.Unmarshal(line, &record) != nil || record.EventTime.IsZero() {
+		return f.now()
+	}
+	return record.EventTime
 }

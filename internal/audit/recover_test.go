@@ -45,7 +45,7 @@ func TestRecovery(t *testing.T) {
 		}
 	}
 	for range 2 { // the second time there is nothing left to do
-		recovered, err := Open(copied, quiet(), now)
+		recovered, err := Open(copied, options(now))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestEveryPrefix(t *testing.T) {
 			os.WriteFile(filepath.Join(copied, IntentFile), cutIntents, 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		recovered, err := Open(copied, quiet(), now)
+		recovered, err := Open(copied, options(now))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestEveryPrefix(t *testing.T) {
 
 // crashWriter is the process that TestKill kills: it prints the id of every outcome once it is acknowledged.
 func crashWriter(dir string) {
-	l, err := Open(dir, quiet(), time.Now)
+	l, err := Open(dir, options(time.Now))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -178,7 +178,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = child.Wait() // "signal: killed"
-		l, err := Open(dir, quiet(), now)
+		l, err := Open(dir, options(now))
 		if err != nil {
 			t.Fatal(err)
 		}
