@@ -66,7 +66,7 @@ var layers = map[string]string{
 	"internal/config": "event strict",
 	"internal/seed":   "wire directory directory/remote store lifecycle strict",
 	"internal/app":    anything,
-	"cmd/latchkey":    "app authz config seed admin ds dsdata identity ldif sigv4 wire durable",
+	"cmd/latchkey":    "audit app authz config seed admin ds dsdata identity ldif sigv4 wire durable",
 }
 
 // free are the roots of programs and tests that may import anything.

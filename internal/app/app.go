@@ -132,7 +132,11 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	}
 
 	// The audit trail before whatever it has to tell of.
-	trail, err := audit.Open(dir, logger, time.Now)
+	signer, err := audit.LoadSigner(dir, keyring)
+	if err != nil {
+		return nil, err
+	}
+	trail, err := audit.Open(dir, audit.Options{Signer: signer, Keep: audit.Retention{Size: cfg.AuditFileSize << 20, Age: cfg.AuditKeep}, Logger: logger, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -222,7 +222,7 @@ func (w *walk) line(line []byte) {
 	case says == next:
 		w.at = says
 	case says.Sequence > next.Sequence:
-		w.find(w.said.Name, w.number, start, "the %d records before it, from number %d, are missing", says.Sequence-next.Sequence, next.Sequence)
+		w.find(w.said.Name, w.number, start, "before it %s missing", missing(next.Sequence, says.Sequence-1))
 		w.at = says
 	case says.Sequence < next.Sequence:
 		w.find(w.said.Name, w.number, start, "record %d stands where %d should", says.Sequence, next.Sequence)
@@ -242,6 +242,13 @@ func (w *walk) line(line []byte) {
 		}
 	}
 	w.meet()
+}
+
+func missing(first, last uint64) string {
+	if first == last {
+		return fmt.Sprintf("record %d is", first)
+	}
+	return fmt.Sprintf("records %d to %d are", first, last)
 }
 
 // lost says whether a record is the one that Open writes when the files are not as they were left.

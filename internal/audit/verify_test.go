@@ -243,9 +243,11 @@ func TestDigestForged(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func() error{
-		"gone":            func() error { return os.Remove(path) },
-		"empty":           func() error { return os.WriteFile(path, nil, 0o600) },
-		"another number":  func() error { return os.WriteFile(path, bytes.Replace(whole, []byte(`"sequence":3`), []byte(`"sequence":2`), 1), 0o600) },
+		"gone":  func() error { return os.Remove(path) },
+		"empty": func() error { return os.WriteFile(path, nil, 0o600) },
+		"another number": func() error {
+			return os.WriteFile(path, bytes.Replace(whole, []byte(`"sequence":3`), []byte(`"sequence":2`), 1), 0o600)
+		},
 		"another key's":   func() error { return stated.write(dir, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))) },
 		"without any log": func() error { return os.Remove(filepath.Join(dir, LogFile)) },
 	} {

@@ -60,6 +60,9 @@ type Config struct {
 	AccountID     string `name:"account-id" env:"LATCHKEY_ACCOUNT_ID" default:"123456789012" group:"Behaviour" help:"AWS account number that directories belong to: 12 digits."`
 	UnlockOnReset bool   `name:"unlock-on-reset" env:"LATCHKEY_UNLOCK_ON_RESET" default:"true" negatable:"" group:"Behaviour" help:"Whether ResetUserPassword unlocks an account that is locked out."`
 
+	AuditFileSize int64         `name:"audit-file-size" env:"LATCHKEY_AUDIT_FILE_SIZE" default:"256" placeholder:"MIB" group:"Audit" help:"Size, in MiB, beyond which audit.log gets another name and a new one begins."`
+	AuditKeep     time.Duration `name:"audit-keep" env:"LATCHKEY_AUDIT_KEEP" placeholder:"TIME" group:"Audit" help:"How long records are kept at least, such as 2160h; then files that hold only older ones are removed, and a new one begins each day. Without it all are kept."`
+
 	LogLevel  string `name:"log-level" env:"LATCHKEY_LOG_LEVEL" default:"info" group:"Logs" help:"Least severe level that is logged: debug, info, warn or error."`
 	LogFormat string `name:"log-format" env:"LATCHKEY_LOG_FORMAT" default:"auto" group:"Logs" help:"text, json, or auto: text on a terminal and JSON otherwise."`
 

@@ -31,6 +31,12 @@ func (c *Config) Validate() error {
 	v.store(c)
 	v.engines(c)
 	v.events(c)
+	if c.AuditFileSize < 0 || c.AuditFileSize > maxAuditFile {
+		v.add("", "--audit-file-size: %d is not a number of MiB up to %d", c.AuditFileSize, maxAuditFile)
+	}
+	if c.AuditKeep != 0 && c.AuditKeep < minAuditKeep {
+		v.add("", "--audit-keep: %s is less than a day", c.AuditKeep)
+	}
 	if !accountID.MatchString(c.AccountID) {
 		v.add("", "--account-id: %q is not an AWS account number: 12 digits", c.AccountID)
 	}
@@ -67,6 +73,11 @@ func (v *validation) events(c *Config) {
 		}
 	}
 }
+
+const (
+	maxAuditFile = 1 << 20
+	minAuditKeep = 24 * time.Hour
+)
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 

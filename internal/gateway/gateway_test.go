@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"io"
@@ -43,13 +44,17 @@ type fixture struct {
 
 type run func(context.Context, *operation.Call, *ds.ResetUserPasswordRequest) (*ds.ResetUserPasswordResult, error)
 
+func trailOptions(logger *slog.Logger) audit.Options {
+	return audit.Options{Signer: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Logger: logger, Now: time.Now}
+}
+
 // newFixture is a gateway for one write and one read, which takes any key.
 func newFixture(t *testing.T, write run) *fixture {
 	t.Helper()
 	f := &fixture{dir: t.TempDir(), log: &bytes.Buffer{}}
 	logger := slog.New(slog.NewTextHandler(f.log, nil))
 	var err error
-	if f.trail, err = audit.Open(f.dir, logger, time.Now); err != nil {
+	if f.trail, err = audit.Open(f.dir, trailOptions(logger)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.trail.Close() })
@@ -157,7 +162,7 @@ func TestNoOutcome(t *testing.T) {
 	wantServiceException(t, f.serve(request("DescribeDirectories", nil)), hiddenFailure)
 	// The intent is in the trail: when it is opened again, it says that nobody knows.
 	var err error
-	if f.trail, err = audit.Open(f.dir, f.gateway.Logger, time.Now); err != nil {
+	if f.trail, err = audit.Open(f.dir, trailOptions(f.gateway.Logger)); err != nil {
 		t.Fatal(err)
 	}
 	events := f.outcomes(t)
