@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,10 +28,8 @@ func known(t *testing.T, variable string) bool {
 		t.Fatal(err)
 	}
 	for _, flag := range parser.Model.Flags {
-		for _, name := range flag.Envs {
-			if name == variable {
-				return true
-			}
+		if slices.Contains(flag.Envs, variable) {
+			return true
 		}
 	}
 	return false
