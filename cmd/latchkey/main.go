@@ -23,6 +23,7 @@ type commandLine struct {
 	Group      groupCommand      `cmd:"" help:"Look after a directory's groups."`
 	AccessKey  accessKeyCommand  `cmd:"" help:"Look after the access keys of a running server."`
 	Policy     policyCommand     `cmd:"" help:"Look after IAM policies."`
+	Healthz    healthzCommand    `cmd:"" help:"Ask a running server whether it is ready; the exit status tells."`
 	Audit      auditCommand      `cmd:"" help:"Look at the audit trail of a server."`
 	Krb5Conf   krb5ConfCommand   `cmd:"" name:"krb5-conf" help:"Print the krb5.conf of a directory."`
 	Keytab     keytabCommand     `cmd:"" help:"Write the keytab of a service's or a computer's account."`

@@ -44,6 +44,7 @@ import (
 	"latchkey/internal/seed"
 	"latchkey/internal/sigv4"
 	"latchkey/internal/store"
+	"latchkey/internal/throttle"
 	"latchkey/internal/wire"
 )
 
@@ -430,10 +431,13 @@ func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audi
 	handler := &gateway.Gateway{
 		Tables: map[*wire.Service]operation.Table{wire.DS: table, wire.DSData: data, wire.Latchkey: own}, Audit: trail, Faults: faults, Account: a.config.AccountID, Logger: a.logger, Now: time.Now,
 		Grants: (&grants{issuer: issuer}).of, Tags: a.tagsOf,
+		Limits: gateway.Limits{
+			Key: buckets(a.config.ThrottleKey), Directory: buckets(a.config.ThrottleDirectory), User: buckets(a.config.ThrottleUser),
+		},
 		Verifier: sigv4.New(sigv4.Options{Service: func(r *http.Request) string { return wire.Of(r).Signing }, Lookup: keys.Lookup, Now: time.Now}),
 	}
 	a.api = &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: &health{records, a.logger, handler}, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
 	}
 	if a.config.TLSCert != "" {
@@ -443,6 +447,12 @@ func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audi
 		}
 	}
 	return nil
+}
+
+// buckets are those of a rate that Validate has read before.
+func buckets(text string) *throttle.Buckets {
+	rate, _ := throttle.Parse(text)
+	return throttle.New(rate)
 }
 
 // Run lets clients in, writes the ready line, and returns when ctx ends and everything has stopped, or when a listener

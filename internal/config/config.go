@@ -60,6 +60,10 @@ type Config struct {
 	AccountID     string `name:"account-id" env:"LATCHKEY_ACCOUNT_ID" default:"123456789012" group:"Behaviour" help:"AWS account number that directories belong to: 12 digits."`
 	UnlockOnReset bool   `name:"unlock-on-reset" env:"LATCHKEY_UNLOCK_ON_RESET" default:"true" negatable:"" group:"Behaviour" help:"Whether ResetUserPassword unlocks an account that is locked out."`
 
+	ThrottleKey       string `name:"throttle-key" env:"LATCHKEY_THROTTLE_KEY" placeholder:"RATE:BURST" group:"Limits" help:"How many calls an access key may make: a second, and at once, such as 50:100. Without it there is no limit."`
+	ThrottleDirectory string `name:"throttle-directory" env:"LATCHKEY_THROTTLE_DIRECTORY" placeholder:"RATE:BURST" group:"Limits" help:"How many calls upon one directory are taken."`
+	ThrottleUser      string `name:"throttle-user" env:"LATCHKEY_THROTTLE_USER" placeholder:"RATE:BURST" group:"Limits" help:"How often one user's password is reset, such as 0.1:5: five times at once, and then every ten seconds."`
+
 	AuditFileSize int64         `name:"audit-file-size" env:"LATCHKEY_AUDIT_FILE_SIZE" default:"256" placeholder:"MIB" group:"Audit" help:"Size, in MiB, beyond which audit.log gets another name and a new one begins."`
 	AuditKeep     time.Duration `name:"audit-keep" env:"LATCHKEY_AUDIT_KEEP" placeholder:"TIME" group:"Audit" help:"How long records are kept at least, such as 2160h; then files that hold only older ones are removed, and a new one begins each day. Without it all are kept."`
 

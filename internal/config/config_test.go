@@ -208,6 +208,8 @@ func TestValidate(t *testing.T) {
 		"audit file size":         {[]string{"--audit-file-size=-1"}, "--audit-file-size: -1 is not"},
 		"audit kept for an hour":  {[]string{"--audit-keep", "1h"}, "--audit-keep: 1h0m0s is less than a day"},
 		"audit kept":              {[]string{"--audit-keep", "2160h", "--audit-file-size", "16"}, ""},
+		"throttle":                {[]string{"--throttle-user", "0.1:5", "--throttle-key", "50:100"}, ""},
+		"throttle without burst":  {[]string{"--throttle-directory", "10"}, `--throttle-directory: "10" is not RATE:BURST`},
 		"store CA":                {[]string{"--store-endpoint", "https://a:1", "--store-ca", notPEM}, "holds no PEM certificate"},
 		"engine":                  {[]string{"--engine", "remote"}, `--engine: "remote" is neither`},
 		"samba address":           {[]string{"--samba-address", "127.0.0"}, `--samba-address: "127.0.0" is not an IPv4 address`},

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"latchkey/internal/event"
+	"latchkey/internal/throttle"
 )
 
 // Validate reports everything that is wrong with the file and with the values, joined; every part is a *Problem. It
@@ -31,6 +32,13 @@ func (c *Config) Validate() error {
 	v.store(c)
 	v.engines(c)
 	v.events(c)
+	for _, each := range []struct{ flag, text string }{
+		{"--throttle-key", c.ThrottleKey}, {"--throttle-directory", c.ThrottleDirectory}, {"--throttle-user", c.ThrottleUser},
+	} {
+		if _, err := throttle.Parse(each.text); err != nil {
+			v.add("", "%s: %v", each.flag, err)
+		}
+	}
 	if c.AuditFileSize < 0 || c.AuditFileSize > maxAuditFile {
 		v.add("", "--audit-file-size: %d is not a number of MiB up to %d", c.AuditFileSize, maxAuditFile)
 	}

@@ -46,6 +46,7 @@ type Gateway struct {
 	Tags func(account, directory string) map[string]string
 	// Faults is what calls are answered with on a developer's server; nil on others.
 	Faults  *chaos.Faults
+	Limits  Limits
 	Account string // 12 digits
 	Logger  *slog.Logger
 	Now     func() time.Time
@@ -115,6 +116,9 @@ func (g *Gateway) call(ctx context.Context, x *exchange, r *http.Request, body [
 	}
 	x.event.UserIdentity = audit.Identify(x.proof.Principal)
 	x.event.AWSRegion, x.event.RecipientAccountID = x.proof.Region, x.proof.Principal.Account
+	if err := g.limitKey(x); err != nil {
+		return nil, err
+	}
 
 	// 4. Is the request what the model says?
 	x.request = x.spec.New()
@@ -142,7 +146,10 @@ func (g *Gateway) call(ctx context.Context, x *exchange, r *http.Request, body [
 		}
 	}
 
-	// 6. What a developer wants to see a client cope with. Throttling comes here.
+	// 6. Is it too often? And what a developer wants to see a client cope with.
+	if err := g.limitSubject(x); err != nil {
+		return nil, err
+	}
 	if err := g.inject(ctx, x); err != nil {
 		return nil, err
 	}
@@ -243,6 +250,9 @@ func (g *Gateway) refuse(w http.ResponseWriter, x *exchange, err error) {
 		w.Header()[wire.ErrorTypeHeader] = []string{f.Code}
 	}
 	level := slog.LevelInfo
+	if quiet(err) {
+		level = slog.LevelDebug
+	}
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}

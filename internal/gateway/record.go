@@ -37,6 +37,9 @@ func (g *Gateway) newEvent(x *exchange, r *http.Request) *audit.Event {
 
 // record writes the outcome of a call, and for a write returns when it is on the disk.
 func (g *Gateway) record(ctx context.Context, x *exchange, out any, err error) error {
+	if quiet(err) {
+		return nil
+	}
 	additional := map[string]any{}
 	if x.subject != "" {
 		additional["SID"] = x.subject

@@ -140,6 +140,14 @@ func connect(ctx context.Context, options Options) (*Store, error) {
 	return &Store{client: client, logger: options.Logger}, nil
 }
 
+// Ready fails while the store does not answer as of now.
+func (s *Store) Ready(ctx context.Context) error {
+	if _, err := s.client.Get(ctx, root, clientv3.WithCountOnly()); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
 // Close disconnects, and stops etcd if it runs in this process. Closing twice does nothing.
 func (s *Store) Close() (err error) {
 	s.closing.Do(func() {

@@ -1,0 +1,60 @@
+package gateway
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"latchkey/internal/fault"
+	"latchkey/internal/operation"
+	"latchkey/internal/throttle"
+)
+
+// Limits are how often calls are taken; a nil bounds nothing.
+type Limits struct {
+	Key       *throttle.Buckets // by access key
+	Directory *throttle.Buckets // by directory that is called upon
+	User      *throttle.Buckets // by user whose password is reset
+}
+
+// throttled is why a call is refused. quiet is that the audit trail has had one like it within the last second: a flood of
+// calls is no flood of records.
+type throttled struct {
+	which string
+	quiet bool
+}
+
+func (t *throttled) Error() string { return "too many calls " + t.which }
+
+func take(b *throttle.Buckets, name, which string, now time.Time) error {
+	ok, first := b.Take(name, now)
+	if ok {
+		return nil
+	}
+	return fault.New(fault.Throttling, "Rate exceeded").Because(&throttled{which, !first})
+}
+
+func (g *Gateway) limitKey(x *exchange) error {
+	return take(g.Limits.Key, x.proof.Principal.AccessKeyID, "by this access key", g.Now())
+}
+
+// limitSubject is asked only once the caller may do what it wants: nobody else can use up a directory's or a user's tokens.
+func (g *Gateway) limitSubject(x *exchange) error {
+	id := x.spec.Directory(x.request)
+	if id == "" {
+		return nil
+	}
+	if err := take(g.Limits.Directory, id, "upon this directory", g.Now()); err != nil {
+		return err
+	}
+	if x.name != "ResetUserPassword" || x.spec.Access != operation.Write {
+		return nil
+	}
+	user, _ := x.service.Redact(x.name, x.request)["userName"].(string)
+	return take(g.Limits.User, id+" "+strings.ToLower(user), "for this user", g.Now())
+}
+
+func quiet(err error) bool {
+	t, ok := errors.AsType[*throttled](err)
+	return ok && t.quiet
+}

@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"math"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"latchkey/internal/config"
+)
+
+func throttledRecords(t *testing.T, s *server) (n int) {
+	t.Helper()
+	for _, r := range auditLog(t, s) {
+		if r["errorCode"] == "ThrottlingException" && r["errorMessage"] == "Rate exceeded" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestThrottleUser: one user's password is reset only so often, others are not touched by that, and a flood of refusals leaves
+// a record a second.
+func TestThrottleUser(t *testing.T) {
+	t.Parallel()
+	s := start(t, worldSeed, func(c *config.Config) { c.ThrottleUser = "0.001:2" })
+	call := goClient(t, s)
+	for range 2 {
+		call(t, home, "ResetUserPassword", reset(corpID, "jane", nextPassword)).accepted(t)
+	}
+	began := time.Now()
+	const flood = 200
+	for i := range flood {
+		name := "jane"
+		if i%2 == 0 {
+			name = "JANE"
+		}
+		if a := call(t, home, "ResetUserPassword", reset(corpID, name, nextPassword)); a.Exception != "ThrottlingException" || a.Status != 400 || a.Message != "Rate exceeded" {
+			t.Fatalf("call %d: %+v", i, a)
+		}
+	}
+	took := time.Since(began)
+	call(t, home, "ResetUserPassword", reset(corpID, "off", nextPassword)).accepted(t)
+	call(t, home, "DescribeDirectories", nil).accepted(t)
+	s.stop()
+	if n := throttledRecords(t, s); n < 1 || n > 1+int(math.Ceil(took.Seconds())) {
+		t.Errorf("%d records of %d refusals within %s", n, flood, took)
+	}
+}
+
+// TestThrottleRetries: AWS's client tries again what was refused as too much, and succeeds.
+func TestThrottleRetries(t *testing.T) {
+	t.Parallel()
+	s := start(t, worldSeed, func(c *config.Config) { c.ThrottleKey = "1:1" })
+	call := goClient(t, s)
+	aws := program(t, "aws", "awscli")
+	const refused = "ThrottlingException"
+	for range 3 {
+		command := exec.CommandContext(t.Context(), aws, "--debug", "--endpoint-url", s.API, "--region", home, "ds", "describe-directories", "--directory-ids", corpID)
+		command.Env = environment(t, s, "AWS_MAX_ATTEMPTS=20", "AWS_RETRY_MODE=standard")
+		said := &safeBuffer{}
+		command.Stdout, command.Stderr = said, said
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- command.Wait() }()
+		// Somebody with the same key takes every token until the client has been refused.
+		var err error
+		for running := true; running && !strings.Contains(said.String(), refused); {
+			call(t, home, "DescribeDirectories", nil)
+			select {
+			case err = <-ended:
+				running = false
+			default:
+			}
+			if !running {
+				ended <- err
+			}
+		}
+		if err := <-ended; err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+		if strings.Contains(said.String(), refused) {
+			return
+		}
+	}
+	t.Error("the client was never refused")
+}
