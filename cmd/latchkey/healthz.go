@@ -35,7 +35,7 @@ func (c *healthzCommand) Run(s streams) error {
 	if err != nil {
 		return server.unreachable(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	said, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
 	if err != nil {
 		return err
