@@ -21,6 +21,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"latchkey/internal/durable"
 )
 
 // The two files in the directory that are written to at each call.
@@ -121,6 +123,7 @@ func open(dir string, options Options, disk disk) (*Log, error) {
 		}
 		*file.field = opened
 	}
+	durable.Released()
 	if err := syscall.Flock(int(f.log.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the audit log: %s is in use by another process: %w", f.log.Name(), err), f.close())
 	}

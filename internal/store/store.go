@@ -19,6 +19,8 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"latchkey/internal/durable"
 )
 
 var (
@@ -96,6 +98,8 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A lock that it does not get ends the process.
+	durable.Released()
 	server, err := embed.StartEtcd(config)
 	if err != nil {
 		return nil, fmt.Errorf("start the store in %s: %w", filepath.Clean(options.Dir), err)
