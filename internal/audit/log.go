@@ -123,7 +123,7 @@ func open(dir string, options Options, disk disk) (*Log, error) {
 		}
 		*file.field = opened
 	}
-	durable.Released()
+	durable.Released(f.log.Name())
 	if err := syscall.Flock(int(f.log.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the audit log: %s is in use by another process: %w", f.log.Name(), err), f.close())
 	}

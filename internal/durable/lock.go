@@ -1,12 +1,32 @@
 package durable
 
-import "syscall"
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+)
 
-// Released returns when whatever this process has closed is closed indeed. A program that is being started has copies of all
-// descriptors until it runs, and with them the locks on their files (flock(2)): who locks a file that this process may have had
-// locked before calls it first.
-func Released() {
-	syscall.ForkLock.RLock() // writers hold it from before the fork until the program runs
-	//nolint:staticcheck // there is nothing to do but wait
-	syscall.ForkLock.RUnlock()
+const releaseTimeout = time.Second
+
+// Released waits until nobody has the file locked (flock(2)), for a second at most. A program that is being started has copies
+// of all descriptors until it runs, and with them the locks of files that this process has closed since: who locks a file that
+// this process may have had locked before calls it first.
+func Released(path string) {
+	for deadline := time.Now().Add(releaseTimeout); locked(path) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func locked(path string) bool {
+	// No program is started meanwhile: none gets a copy of this descriptor.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	_ = file.Close()
+	return errors.Is(err, syscall.EWOULDBLOCK)
 }

@@ -32,7 +32,7 @@ func TestReleased(t *testing.T) {
 		})
 	}
 	for i := range 2000 {
-		Released()
+		Released(path)
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			t.Fatal(err)

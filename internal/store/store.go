@@ -99,7 +99,13 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 		return nil, err
 	}
 	// A lock that it does not get ends the process.
-	durable.Released()
+	logs, err := filepath.Glob(filepath.Join(options.Dir, "member", "wal", "*.wal"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range logs {
+		durable.Released(path)
+	}
 	server, err := embed.StartEtcd(config)
 	if err != nil {
 		return nil, fmt.Errorf("start the store in %s: %w", filepath.Clean(options.Dir), err)
