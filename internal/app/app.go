@@ -44,6 +44,7 @@ import (
 	"latchkey/internal/seed"
 	"latchkey/internal/sigv4"
 	"latchkey/internal/store"
+	"latchkey/internal/sts"
 	"latchkey/internal/throttle"
 	"latchkey/internal/wire"
 )
@@ -67,6 +68,7 @@ type App struct {
 
 	ca        string       // path of the certificate that LDAP's is signed by, if that is the server's own
 	renew     func() error // makes LDAP's anew where it is due; nil unless it is the server's own
+	roles     sts.Roles
 	worker    *lifecycle.Worker
 	api       *http.Server
 	ldap      *ldapserver.Server
@@ -93,6 +95,12 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	if cfg.Seed != "" {
 		if plan, err = readSeed(cfg.Seed); err != nil {
 			return nil, err
+		}
+	}
+
+	if cfg.Roles != "" {
+		if a.roles, err = sts.ReadRoles(cfg.Roles); err != nil {
+			return nil, fmt.Errorf("--roles: %w", err)
 		}
 	}
 
@@ -428,13 +436,14 @@ func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audi
 	if err != nil {
 		return err
 	}
+	grants := &grants{issuer: issuer, roles: a.roles}
 	handler := &gateway.Gateway{
 		Tables: map[*wire.Service]operation.Table{wire.DS: table, wire.DSData: data, wire.Latchkey: own}, Audit: trail, Faults: faults, Account: a.config.AccountID, Logger: a.logger, Now: time.Now,
-		Grants: (&grants{issuer: issuer}).of, Tags: a.tagsOf,
+		Grants: grants.of, STS: &sts.Service{Issuer: issuer, Roles: a.roles, Account: a.config.AccountID, Grants: grants.of}, Tags: a.tagsOf,
 		Limits: gateway.Limits{
 			Key: buckets(a.config.ThrottleKey), Directory: buckets(a.config.ThrottleDirectory), User: buckets(a.config.ThrottleUser),
 		},
-		Verifier: sigv4.New(sigv4.Options{Service: func(r *http.Request) string { return wire.Of(r).Signing }, Lookup: keys.Lookup, Now: time.Now}),
+		Verifier: sigv4.New(sigv4.Options{Service: gateway.Signing, Lookup: keys.Lookup, Now: time.Now}),
 	}
 	a.api = &http.Server{
 		Handler: &health{records, a.logger, handler}, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,

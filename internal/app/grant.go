@@ -10,6 +10,7 @@ import (
 	"latchkey/internal/fault"
 	"latchkey/internal/identity"
 	"latchkey/internal/store"
+	"latchkey/internal/sts"
 )
 
 // buildIssuer follows the access keys until the server stops.
@@ -25,12 +26,16 @@ func (a *App) buildIssuer(ctx context.Context, records *store.Store, keyring *em
 		keys.Wait()
 		return nil
 	})
-	return &identity.Issuer{Records: keys, Sealer: keyring, Partition: partition, Now: time.Now}, nil
+	return &identity.Issuer{
+		Records: keys, Sealer: keyring, Partition: partition, Now: time.Now,
+		HasRole: func(account, name string) bool { return account == a.config.AccountID && a.roles[name] != nil },
+	}, nil
 }
 
 // grants is what the holders of access keys may do. Policies are read once for each revision of a key.
 type grants struct {
 	issuer *identity.Issuer
+	roles  sts.Roles
 	read   sync.Map // of readGrant, by access key id
 }
 
@@ -40,10 +45,33 @@ type readGrant struct {
 }
 
 func (g *grants) of(p identity.Principal) (authz.Grant, error) {
-	record, err := g.issuer.Records.Find(p.AccessKeyID)
+	s := p.Session
+	if s == nil {
+		return g.ofKey(p.AccessKeyID)
+	}
+	if s.Role == "" {
+		return g.ofKey(s.Behind)
+	}
+	role := g.roles[s.Role]
+	if role == nil {
+		return authz.Grant{}, fault.New(fault.UnrecognizedClient, "The security token included in the request is invalid.")
+	}
+	grant := authz.Grant{Policies: role.Policies}
+	if s.Policy != "" {
+		policy, err := authz.Parse("session", []byte(s.Policy))
+		if err != nil {
+			return authz.Grant{}, err
+		}
+		grant.Session = []*authz.Policy{policy}
+	}
+	return grant, nil
+}
+
+func (g *grants) ofKey(id string) (authz.Grant, error) {
+	record, err := g.issuer.Records.Find(id)
 	if err != nil {
 		// It was deleted since the signature was checked.
-		g.read.Delete(p.AccessKeyID)
+		g.read.Delete(id)
 		return authz.Grant{}, fault.New(fault.UnrecognizedClient, "The security token included in the request is invalid.").Because(err)
 	}
 	if known, ok := g.read.Load(record.ID); ok && known.(readGrant).revision == record.Revision {

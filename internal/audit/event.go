@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -69,6 +70,29 @@ type UserIdentity struct {
 	AccountID   string `json:"accountId,omitempty"`
 	AccessKeyID string `json:"accessKeyId,omitempty"`
 	UserName    string `json:"userName,omitempty"`
+	// SessionContext is there for temporary credentials.
+	SessionContext *SessionContext `json:"sessionContext,omitempty"`
+}
+
+// SessionContext is about the session of temporary credentials.
+type SessionContext struct {
+	SessionIssuer SessionIssuer     `json:"sessionIssuer"` // empty unless a role was assumed
+	Attributes    SessionAttributes `json:"attributes"`
+}
+
+// SessionIssuer is the role that was assumed.
+type SessionIssuer struct {
+	Type        string `json:"type,omitempty"` // Role
+	PrincipalID string `json:"principalId,omitempty"`
+	ARN         string `json:"arn,omitempty"`
+	AccountID   string `json:"accountId,omitempty"`
+	UserName    string `json:"userName,omitempty"`
+}
+
+// SessionAttributes is what else CloudTrail says of a session.
+type SessionAttributes struct {
+	CreationDate     string `json:"creationDate"`
+	MFAAuthenticated string `json:"mfaAuthenticated"` // false: nobody is asked for a second factor
 }
 
 // Resource is what was called upon.
@@ -87,9 +111,17 @@ type TLSDetails struct {
 
 // Identify is the userIdentity of a principal; that of nobody is of type Unknown.
 func Identify(p identity.Principal) UserIdentity {
-	return UserIdentity{
+	who := UserIdentity{
 		Type: p.Type, PrincipalID: p.ID, ARN: p.ARN, AccountID: p.Account, AccessKeyID: p.AccessKeyID, UserName: p.UserName,
 	}
+	if s := p.Session; s != nil {
+		who.SessionContext = &SessionContext{Attributes: SessionAttributes{s.Created.UTC().Format("2006-01-02T15:04:05Z"), "false"}}
+		if p.RoleARN != "" {
+			role, _, _ := strings.Cut(p.ID, ":")
+			who.SessionContext.SessionIssuer = SessionIssuer{"Role", role, p.RoleARN, s.Account, s.Role}
+		}
+	}
+	return who
 }
 
 // Fail records how a call was refused. As CloudTrail does, it drops "Exception" from the code of a denied one, and the
@@ -136,6 +168,12 @@ func (e *Event) append(dst []byte) []byte {
 	dst = optional(dst, "accountId", e.UserIdentity.AccountID)
 	dst = optional(dst, "accessKeyId", e.UserIdentity.AccessKeyID)
 	dst = optional(dst, "userName", e.UserIdentity.UserName)
+	if session := e.UserIdentity.SessionContext; session != nil {
+		// Two structs of strings, which can't fail.
+		text, _ := json.Marshal(session)
+		dst = append(dst, `,"sessionContext":`...)
+		dst = append(dst, text...)
+	}
 	dst = append(dst, `},"eventTime":"`...)
 	dst = e.EventTime.UTC().AppendFormat(dst, "2006-01-02T15:04:05Z")
 	dst = append(dst, `",`...)

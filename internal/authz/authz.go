@@ -17,6 +17,8 @@ const Any = "*"
 // Grant is what a principal has that decides about its requests.
 type Grant struct {
 	Policies []*Policy
+	// Session is the session policies: what none of them allows is denied, whatever Policies say. Nil is no limit.
+	Session []*Policy
 	Tags     map[string]string
 }
 
@@ -44,6 +46,9 @@ func (r *Request) values(name string) ([]string, error) {
 	case "aws:principalaccount":
 		return one(p.Account), nil
 	case "aws:principalarn":
+		if p.RoleARN != "" {
+			return one(p.RoleARN), nil
+		}
 		return one(p.ARN), nil
 	case "aws:principaltype":
 		return one(principalType[p.Type]), nil
@@ -133,14 +138,34 @@ func Decide(r *Request) error {
 	switch {
 	case err != nil:
 		return err
-	case effect == Allow:
-		return nil
 	case effect == ExplicitDeny:
 		because = "with an explicit deny in an identity-based policy"
+	case effect == Allow:
+		if because, err = narrowed(r); err != nil || because == "" {
+			return err
+		}
 	}
 	denied := fault.Newf(fault.AccessDenied, "User: %s is not authorized to perform: %s on resource: %s %s", r.Principal.ARN, r.Action, r.Resource, because)
 	denied.Reason = "IAM_AUTH" // shown where the service has reasons
 	return denied
+}
+
+// narrowed is why the session policies deny a request that the others allow; "" if they don't.
+func narrowed(r *Request) (string, error) {
+	if r.Grant.Session == nil {
+		return "", nil
+	}
+	session := *r
+	session.Grant.Policies = r.Grant.Session
+	switch effect, _, err := Evaluate(&session); {
+	case err != nil:
+		return "", err
+	case effect == ExplicitDeny:
+		return "with an explicit deny in a session policy", nil
+	case effect == ImplicitDeny:
+		return "because no session policy allows the " + r.Action + " action", nil
+	}
+	return "", nil
 }
 
 // DirectoryARN names a directory, for both the ds and the ds-data actions

@@ -22,6 +22,7 @@ import (
 	"latchkey/internal/identity"
 	"latchkey/internal/operation"
 	"latchkey/internal/sigv4"
+	"latchkey/internal/sts"
 	"latchkey/internal/wire"
 )
 
@@ -34,11 +35,13 @@ const (
 	partition = "aws"
 )
 
-// Gateway serves the AWS JSON 1.1 protocol. It is safe for concurrent use.
+// Gateway serves the AWS JSON 1.1 protocol, and STS by the Query protocol. It is safe for concurrent use.
 type Gateway struct {
 	// Tables is the operations of each service that it serves.
 	Tables   map[*wire.Service]operation.Table
 	Verifier *sigv4.Verifier
+	// STS is the one service of another protocol; nil where it is not served.
+	STS *sts.Service
 	Audit    *audit.Log
 	// Grants is what a principal other than the root has that decides about its calls.
 	Grants func(identity.Principal) (authz.Grant, error)
@@ -70,6 +73,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{id: uuid.NewString(), service: wire.Of(r)}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), deadline)
 	defer cancel()
+	if g.STS != nil && isQuery(r) {
+		g.serveQuery(ctx, w, r)
+		return
+	}
 	body, err := readBody(w, r)
 	defer clear(body)
 	if err != nil {

@@ -3,12 +3,15 @@ package identity
 
 // Principal is who makes a call.
 type Principal struct {
-	Type        string // CloudTrail's userIdentity.type: Root, IAMUser
+	Type        string // CloudTrail's userIdentity.type: Root, IAMUser, AssumedRole
 	Account     string // 12 digits
 	ARN         string
 	ID          string // CloudTrail's principalId
 	UserName    string // IAM user name; empty for root
 	AccessKeyID string
+	// Session is set for temporary credentials, and RoleARN for those of a role.
+	Session *Session
+	RoleARN string
 }
 
 // Root is the account itself, which may do everything.

@@ -14,6 +14,8 @@ type Issuer struct {
 	Sealer    Sealer
 	Partition string
 	Now       func() time.Time
+	// HasRole says whether an account has a role; nil where there are none.
+	HasRole func(account, name string) bool
 }
 
 // Sealer makes secrets that nobody can read in the store.

@@ -44,9 +44,25 @@ func NewAnyKeys(partition, account string, issuer *Issuer) *Keys {
 }
 
 // Lookup is the secret and the principal of an access key. Its error is ErrAny, with a valid principal, ErrUnknownKey,
-// ErrToken or ErrExpired. A long-lived key has no session token, so that one sent with it is refused.
+// ErrToken or ErrExpired. A long-lived key has no session token, so that one sent with it is refused; a temporary one needs its own.
 func (k *Keys) Lookup(_ context.Context, accessKeyID, sessionToken string) (string, Principal, error) {
-	secret, principal, err := k.issued(accessKeyID, sessionToken)
+	if k.issuer != nil && sessionToken != "" && isTemporary(accessKeyID) {
+		secret, principal, err := k.session(accessKeyID, sessionToken)
+		// A developer's server takes the credentials of anybody, AWS's too.
+		if !k.any || !errors.Is(err, ErrToken) {
+			return secret, principal, err
+		}
+	}
+	secret, principal, err := k.long(accessKeyID)
+	if err == nil && sessionToken != "" {
+		return "", Principal{}, ErrToken
+	}
+	return secret, principal, err
+}
+
+// long is the secret and the principal of a long-lived access key. Its errors are Lookup's.
+func (k *Keys) long(accessKeyID string) (string, Principal, error) {
+	secret, principal, err := k.issued(accessKeyID)
 	if !errors.Is(err, errNotIssued) {
 		return secret, principal, err
 	}
@@ -62,22 +78,15 @@ func (k *Keys) Lookup(_ context.Context, accessKeyID, sessionToken string) (stri
 	if subtle.ConstantTimeCompare(sent[:], k.rootHash[:]) != 1 {
 		return "", Principal{}, ErrUnknownKey
 	}
-	if sessionToken != "" {
-		return "", Principal{}, ErrToken
-	}
 	return k.root.SecretAccessKey, Root(k.partition, k.account, k.root.AccessKeyID), nil
 }
 
 // errNotIssued says that the issuer has made no such key.
 var errNotIssued = errors.New("identity: not an issued key")
 
-func (k *Keys) issued(accessKeyID, sessionToken string) (string, Principal, error) {
+func (k *Keys) issued(accessKeyID string) (string, Principal, error) {
 	if k.issuer == nil {
 		return "", Principal{}, errNotIssued
 	}
-	secret, principal, err := k.issuer.lookup(accessKeyID)
-	if err == nil && sessionToken != "" {
-		return "", Principal{}, ErrToken
-	}
-	return secret, principal, err
+	return k.issuer.lookup(accessKeyID)
 }
