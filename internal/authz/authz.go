@@ -19,7 +19,7 @@ type Grant struct {
 	Policies []*Policy
 	// Session is the session policies: what none of them allows is denied, whatever Policies say. Nil is no limit.
 	Session []*Policy
-	Tags     map[string]string
+	Tags    map[string]string
 }
 
 // Request is what is to be decided.

@@ -90,7 +90,7 @@ func TestDecisions(t *testing.T) {
 			known[key] = append(known[key], value)
 		}
 		r := asked(words[0], known)
-		r.Resource, r.Grant = words[1], Grant{[]*Policy{policy}, tags}
+		r.Resource, r.Grant = words[1], Grant{Policies: []*Policy{policy}, Tags: tags}
 		if effect, steps, err := Evaluate(r); err != nil || string(effect) != want {
 			t.Errorf("%s: got %s, %+v, %v", row, effect, steps, err)
 		}

@@ -41,8 +41,8 @@ type Gateway struct {
 	Tables   map[*wire.Service]operation.Table
 	Verifier *sigv4.Verifier
 	// STS is the one service of another protocol; nil where it is not served.
-	STS *sts.Service
-	Audit    *audit.Log
+	STS   *sts.Service
+	Audit *audit.Log
 	// Grants is what a principal other than the root has that decides about its calls.
 	Grants func(identity.Principal) (authz.Grant, error)
 	// Tags is those of a directory of an account.
