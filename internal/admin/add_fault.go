@@ -10,6 +10,7 @@ import (
 	"latchkey/internal/chaos"
 	"latchkey/internal/fault"
 	"latchkey/internal/operation"
+	"latchkey/internal/sts"
 	"latchkey/internal/wire"
 )
 
@@ -22,7 +23,7 @@ func (s *Service) addFault(_ context.Context, _ *operation.Call, in *AddFaultReq
 	if !value(in.Drop) && code == "" && in.DelayMilliseconds == nil {
 		return nil, fault.New(fault.InvalidParameter, "A fault has a Code, a DelayMilliseconds or a Drop.")
 	}
-	var operations, codes []string
+	operations, codes := sts.Actions(), []string(nil)
 	for _, service := range []*wire.Service{wire.DS, wire.DSData} {
 		for _, op := range service.Operations() {
 			operations = append(operations, op.Name)

@@ -68,7 +68,7 @@ type App struct {
 
 	ca        string       // path of the certificate that LDAP's is signed by, if that is the server's own
 	renew     func() error // makes LDAP's anew where it is due; nil unless it is the server's own
-	roles     sts.Roles
+	roles     *sts.Roles
 	worker    *lifecycle.Worker
 	api       *http.Server
 	ldap      *ldapserver.Server
@@ -83,7 +83,7 @@ type App struct {
 // New builds a server from a valid configuration. When it returns, every directory is served and the seed is applied,
 // and the addresses are taken; Run lets clients in. ready is where Run writes its one line.
 func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.Writer) (_ *App, err error) {
-	a := &App{config: cfg, logger: logger, ready: ready}
+	a := &App{config: cfg, logger: logger, ready: ready, roles: &sts.Roles{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -99,7 +99,7 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	}
 
 	if cfg.Roles != "" {
-		if a.roles, err = sts.ReadRoles(cfg.Roles); err != nil {
+		if a.roles, err = sts.ReadRoles(cfg.Roles, time.Now); err != nil {
 			return nil, fmt.Errorf("--roles: %w", err)
 		}
 	}

@@ -70,6 +70,8 @@ type UserIdentity struct {
 	AccountID   string `json:"accountId,omitempty"`
 	AccessKeyID string `json:"accessKeyId,omitempty"`
 	UserName    string `json:"userName,omitempty"`
+	// IdentityProvider is the ARN of whoever vouches for a WebIdentityUser.
+	IdentityProvider string `json:"identityProvider,omitempty"`
 	// SessionContext is there for temporary credentials.
 	SessionContext *SessionContext `json:"sessionContext,omitempty"`
 }
@@ -77,6 +79,7 @@ type UserIdentity struct {
 // SessionContext is about the session of temporary credentials.
 type SessionContext struct {
 	SessionIssuer SessionIssuer     `json:"sessionIssuer"` // empty unless a role was assumed
+	WebID         *WebIDFederation  `json:"webIdFederationData,omitempty"`
 	Attributes    SessionAttributes `json:"attributes"`
 }
 
@@ -87,6 +90,12 @@ type SessionIssuer struct {
 	ARN         string `json:"arn,omitempty"`
 	AccountID   string `json:"accountId,omitempty"`
 	UserName    string `json:"userName,omitempty"`
+}
+
+// WebIDFederation is the identity provider by whose token a role was assumed.
+type WebIDFederation struct {
+	FederatedProvider string   `json:"federatedProvider"`
+	Attributes        struct{} `json:"attributes"`
 }
 
 // SessionAttributes is what else CloudTrail says of a session.
@@ -114,8 +123,14 @@ func Identify(p identity.Principal) UserIdentity {
 	who := UserIdentity{
 		Type: p.Type, PrincipalID: p.ID, ARN: p.ARN, AccountID: p.Account, AccessKeyID: p.AccessKeyID, UserName: p.UserName,
 	}
+	if p.Web != nil {
+		who.AccountID, who.IdentityProvider = "", p.Web.Provider // of no account yet
+	}
 	if s := p.Session; s != nil {
 		who.SessionContext = &SessionContext{Attributes: SessionAttributes{s.Created.UTC().Format("2006-01-02T15:04:05Z"), "false"}}
+		if s.Web != nil {
+			who.SessionContext.WebID = &WebIDFederation{FederatedProvider: s.Web.Provider}
+		}
 		if p.RoleARN != "" {
 			role, _, _ := strings.Cut(p.ID, ":")
 			who.SessionContext.SessionIssuer = SessionIssuer{"Role", role, p.RoleARN, s.Account, s.Role}
@@ -168,8 +183,9 @@ func (e *Event) append(dst []byte) []byte {
 	dst = optional(dst, "accountId", e.UserIdentity.AccountID)
 	dst = optional(dst, "accessKeyId", e.UserIdentity.AccessKeyID)
 	dst = optional(dst, "userName", e.UserIdentity.UserName)
+	dst = optional(dst, "identityProvider", e.UserIdentity.IdentityProvider)
 	if session := e.UserIdentity.SessionContext; session != nil {
-		// Two structs of strings, which can't fail.
+		// Structs of strings, which can't fail.
 		text, _ := json.Marshal(session)
 		dst = append(dst, `,"sessionContext":`...)
 		dst = append(dst, text...)

@@ -52,6 +52,11 @@ func (r *Request) values(name string) ([]string, error) {
 		return one(p.ARN), nil
 	case "aws:principaltype":
 		return one(principalType[p.Type]), nil
+	case "aws:tokenissuetime":
+		if p.Session == nil {
+			return nil, nil
+		}
+		return []string{p.Session.Created.UTC().Format(time.RFC3339)}, nil
 	case "aws:userid":
 		return one(p.ID), nil
 	case "aws:username":

@@ -213,3 +213,24 @@ func TestParseSaysWhere(t *testing.T) {
 func versioned(resource string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":` + "  " + resource + `}]}`
 }
+
+// TestTokenIssueTime: sessions that were begun before a moment can be ended, as on AWS; long-lived keys have no such time.
+func TestTokenIssueTime(t *testing.T) {
+	policy := parse(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},
+		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"DateLessThan":{"aws:TokenIssueTime":"2026-01-31T12:00:00Z"}}}]}`)
+	moment := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		session *identity.Session
+		want    Effect
+	}{
+		{&identity.Session{Created: moment.Add(-time.Second)}, ExplicitDeny},
+		{&identity.Session{Created: moment}, Allow},
+		{nil, Allow},
+	} {
+		r := asked("ds:DescribeDirectories", nil)
+		r.Principal.Session, r.Resource, r.Grant = c.session, Any, Grant{Policies: []*Policy{policy}}
+		if effect, _, err := Evaluate(r); err != nil || effect != c.want {
+			t.Errorf("%+v: %s, %v", c.session, effect, err)
+		}
+	}
+}

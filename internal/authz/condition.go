@@ -167,8 +167,8 @@ const (
 	ifExists = "IfExists"
 )
 
-// parseCondition reads one operator, one key and the values behind them.
-func parseCondition(operator, name, values *node, variables bool) (condition, error) {
+// parseCondition reads one operator, one key, which find has to know, and the values behind them.
+func parseCondition(operator, name, values *node, find func(string) (key, bool), variables bool) (condition, error) {
 	c := condition{operator: operator.text}
 	base := operator.text
 	if quantor, rest, ok := strings.Cut(base, ":"); ok {
@@ -179,7 +179,7 @@ func parseCondition(operator, name, values *node, variables bool) (condition, er
 	}
 	base, c.ifExists = strings.CutSuffix(base, ifExists)
 	var known bool
-	if c.key, known = findKey(name.text); !known {
+	if c.key, known = find(name.text); !known {
 		return c, name.errorf("there is no condition key %s", name.text)
 	}
 	if base == "Null" {

@@ -33,6 +33,7 @@ var keys = index(
 	key{"aws:SecureTransport", kindBool, false},
 	key{"aws:SourceIp", kindAddress, false},
 	key{"aws:TagKeys", kindString, true},
+	key{"aws:TokenIssueTime", kindDate, false},
 	key{"aws:UserAgent", kindString, false},
 	key{"aws:userid", kindString, false},
 	key{"aws:username", kindString, false},

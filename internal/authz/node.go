@@ -61,6 +61,9 @@ func (r *reader) next() *node {
 }
 
 func (n *node) errorf(format string, args ...any) error {
+	if n.line == 0 { // it was not read
+		return fmt.Errorf(format, args...)
+	}
 	return fmt.Errorf("line %d, column %d: %w", n.line, n.column, fmt.Errorf(format, args...))
 }
 

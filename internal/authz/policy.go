@@ -209,7 +209,7 @@ func parseConditions(n *node, variables bool) ([]condition, error) {
 			return nil, operator.value.errorf("behind %s stand keys with their values", operator.name.text)
 		}
 		for _, k := range operator.value.members {
-			c, err := parseCondition(operator.name, k.name, k.value, variables)
+			c, err := parseCondition(operator.name, k.name, k.value, findKey, variables)
 			if err != nil {
 				return nil, err
 			}

@@ -197,6 +197,8 @@ func TestValidate(t *testing.T) {
 		"key without cert":        {[]string{"--tls-key", notPEM}, "--tls-key: needs --tls-cert"},
 		"not a pair":              {[]string{"--tls-cert", notPEM, "--tls-key", notPEM}, "--tls-cert, --tls-key: tls:"},
 		"no such file":            {[]string{"--tls-cert", "/a", "--tls-key", "/b"}, "--tls-key: stat /b"},
+		"roles not there":         {[]string{"--roles", "/nowhere.yaml"}, "--roles: open /nowhere.yaml"},
+		"roles":                   {[]string{"--roles", notPEM}, "--roles: " + notPEM + ":1: "},
 		"seed is a directory":     {[]string{"--seed", "/"}, "--seed: / is a directory"},
 		"data is a file":          {[]string{"--data", notPEM}, "is not a directory"},
 		"endpoint":                {[]string{"--store-endpoint", "a:1"}, "is not an endpoint"},

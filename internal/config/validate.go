@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"latchkey/internal/event"
+	"latchkey/internal/sts"
 	"latchkey/internal/throttle"
 )
 
@@ -32,6 +33,7 @@ func (c *Config) Validate() error {
 	v.store(c)
 	v.engines(c)
 	v.events(c)
+	v.roles(c)
 	for _, each := range []struct{ flag, text string }{
 		{"--throttle-key", c.ThrottleKey}, {"--throttle-directory", c.ThrottleDirectory}, {"--throttle-user", c.ThrottleUser},
 	} {
@@ -58,6 +60,17 @@ func (c *Config) Validate() error {
 		v.add("", "--log-format: %q is none of auto, text, json", c.LogFormat)
 	}
 	return errors.Join(v.problems...)
+}
+
+func (v *validation) roles(c *Config) {
+	if c.Roles == "" {
+		return
+	}
+	if _, err := sts.ReadRoles(c.Roles, time.Now); err != nil {
+		for problem := range strings.Lines(err.Error()) {
+			v.add("", "--roles: %s", strings.TrimSuffix(problem, "\n"))
+		}
+	}
 }
 
 func (v *validation) events(c *Config) {

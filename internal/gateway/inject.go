@@ -24,7 +24,15 @@ func (g *Gateway) inject(ctx context.Context, x *exchange) error {
 	if user == "" {
 		user, _ = parameters["sAMAccountName"].(string)
 	}
-	f, ok := g.Faults.Take(x.name, x.spec.Directory(x.request), user)
+	return g.injectInto(ctx, x.name, x.spec.Directory(x.request), user)
+}
+
+// injectInto is inject for a call of which this is known.
+func (g *Gateway) injectInto(ctx context.Context, operation, directory, user string) error {
+	if g.Faults == nil {
+		return nil
+	}
+	f, ok := g.Faults.Take(operation, directory, user)
 	if !ok {
 		return nil
 	}

@@ -3,12 +3,16 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -25,8 +29,10 @@ import (
 const (
 	stsSource = "sts.amazonaws.com"
 	stsSpace  = "https://sts.amazonaws.com/doc/" + sts.Version + "/"
-	// maxForm is enough for the longest session policy, percent-encoded.
+	// maxForm is enough for the longest session policy, percent-encoded, and the longest token.
 	maxForm = 64 << 10
+	// globalRegion is where AWS's global endpoint is, and so calls that are not signed for any region.
+	globalRegion = "us-east-1"
 )
 
 // Signing is the service that the signature of a request has to name.
@@ -66,6 +72,25 @@ func (g *Gateway) serveQuery(ctx context.Context, w http.ResponseWriter, r *http
 	x.event = g.newEvent(x, r)
 	x.event.EventSource, x.event.ReadOnly = stsSource, true
 	out, err := g.callQuery(ctx, x, r, body, form)
+	if err := g.recordQuery(ctx, x, err); err != nil {
+		g.refuseQuery(w, id, action, err)
+		return
+	}
+	if errors.Is(err, errDropped) {
+		panic(http.ErrAbortHandler)
+	}
+	if err != nil {
+		g.refuseQuery(w, id, action, err)
+		return
+	}
+	g.answerQuery(w, id, action, out)
+}
+
+// recordQuery writes the outcome of a call.
+func (g *Gateway) recordQuery(ctx context.Context, x *exchange, err error) error {
+	if quiet(err) {
+		return nil
+	}
 	if err != nil {
 		f := queryFault(err)
 		x.event.Fail(f.Code, f.Message)
@@ -76,35 +101,12 @@ func (g *Gateway) serveQuery(ctx context.Context, w http.ResponseWriter, r *http
 			x.event.AdditionalEventData = parameters(map[string]any{"reason": why})
 		}
 	}
-	if failed := g.Audit.Outcome(context.WithoutCancel(ctx), x.event); failed != nil {
-		err = failed
-	}
-	if err != nil {
-		g.refuseQuery(w, id, action, err)
-		return
-	}
-	g.answerQuery(w, id, action, out)
+	return g.Audit.Outcome(context.WithoutCancel(ctx), x.event)
 }
 
 func (g *Gateway) callQuery(ctx context.Context, x *exchange, r *http.Request, body []byte, form url.Values) (*sts.Result, error) {
-	var err error
-	if x.proof, err = g.Verifier.Verify(ctx, r, body); err != nil {
-		return nil, err
-	}
-	p := x.proof.Principal
-	x.event.UserIdentity = audit.Identify(p)
-	x.event.AWSRegion, x.event.RecipientAccountID = x.proof.Region, p.Account
-	shown := map[string]any{}
-	for parameter, member := range map[string]string{"RoleArn": "roleArn", "RoleSessionName": "roleSessionName", "Policy": "policy", "DurationSeconds": "durationSeconds", "ExternalId": "externalId"} {
-		if form.Has(parameter) {
-			shown[member] = form.Get(parameter)
-		}
-	}
-	if len(shown) > 0 {
-		x.event.RequestParameters = parameters(shown)
-	}
-	out, err := g.STS.Do(&sts.Call{
-		Principal: p, Action: x.name, Form: form, Time: x.event.EventTime,
+	call := &sts.Call{
+		Action: x.name, Form: form, Time: x.event.EventTime,
 		Asked: authz.Request{Time: x.event.EventTime, Values: func(key string) ([]string, error) {
 			// It is about no directory, and has no tags.
 			switch key {
@@ -113,15 +115,67 @@ func (g *Gateway) callQuery(ctx context.Context, x *exchange, r *http.Request, b
 			}
 			return nil, nil
 		}},
-	})
+	}
+	if err := g.identifyQuery(ctx, x, r, body, call); err != nil {
+		return nil, err
+	}
+	x.event.UserIdentity = audit.Identify(call.Principal)
+	x.event.AWSRegion, x.event.RecipientAccountID = x.proof.Region, call.Principal.Account
+	x.event.RequestParameters = shown(form) // nobody who is not known fills the trail
+	if err := g.limitKey(x); err != nil {
+		return nil, err
+	}
+	if err := g.injectInto(ctx, x.name, "", ""); err != nil {
+		return nil, err
+	}
+	out, err := g.STS.Do(call)
 	if err == nil && out.Credentials != nil {
-		made := map[string]any{"credentials": map[string]any{"accessKeyId": out.Credentials.AccessKeyID, "expiration": out.Credentials.Expiration}}
-		if role := out.AssumedRole; role != nil {
-			made["assumedRoleUser"] = map[string]any{"assumedRoleId": role.AssumedRoleID, "arn": role.ARN}
-		}
-		x.event.ResponseElements = parameters(made)
+		x.event.ResponseElements = made(out)
 	}
 	return out, err
+}
+
+// identifyQuery finds out who calls: by the signature, or by an identity provider's token.
+func (g *Gateway) identifyQuery(ctx context.Context, x *exchange, r *http.Request, body []byte, call *sts.Call) (err error) {
+	if x.name == sts.AssumeRoleWithWebIdentity {
+		x.proof.Region = globalRegion
+		if call.Vouched, err = g.STS.Vouch(ctx, call.Form); err != nil {
+			return err
+		}
+		x.proof.Principal = call.Vouched.Principal
+	} else if x.proof, err = g.Verifier.Verify(ctx, r, body); err != nil {
+		return err
+	}
+	call.Principal = x.proof.Principal
+	return nil
+}
+
+// shown is what the audit trail has of a form. What is not named here may be a secret.
+func shown(form url.Values) json.RawMessage {
+	all := map[string]any{}
+	for _, parameter := range []string{"RoleArn", "RoleSessionName", "Policy", "DurationSeconds", "ExternalId"} {
+		if form.Has(parameter) {
+			all[strings.ToLower(parameter[:1])+parameter[1:]] = form.Get(parameter)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return parameters(all)
+}
+
+// made is what the audit trail has of credentials.
+func made(out *sts.Result) json.RawMessage {
+	all := map[string]any{"credentials": map[string]any{"accessKeyId": out.Credentials.AccessKeyID, "expiration": out.Credentials.Expiration}}
+	if role := out.AssumedRole; role != nil {
+		all["assumedRoleUser"] = map[string]any{"assumedRoleId": role.AssumedRoleID, "arn": role.ARN}
+	}
+	for member, value := range map[string]string{"subjectFromWebIdentityToken": out.Subject, "audience": out.Audience, "provider": out.Provider} {
+		if value != "" {
+			all[member] = value
+		}
+	}
+	return parameters(all)
 }
 
 // readForm refuses a parameter that is there twice: others could take the other one.
@@ -139,7 +193,7 @@ func readForm(body []byte) (url.Values, error) {
 	switch {
 	case action == "":
 		return nil, fault.New("MissingAction", "The request has no Action.")
-	case version != sts.Version || !sts.Known(action):
+	case version != sts.Version || !slices.Contains(sts.Actions(), action):
 		return nil, fault.Newf(sts.InvalidAction, "Could not find operation %s for version %s", action, version)
 	}
 	return form, nil
@@ -156,12 +210,20 @@ var queryCode = map[string]struct {
 	fault.MissingAuthenticationToken: {"MissingAuthenticationToken", http.StatusForbidden},
 	fault.IncompleteSignature:        {"IncompleteSignature", http.StatusForbidden},
 	fault.RequestTooLarge:            {"RequestEntityTooLarge", http.StatusRequestEntityTooLarge},
+	fault.AccessDenied:               {sts.AccessDenied, http.StatusForbidden},
+	fault.Validation:                 {sts.ValidationError, http.StatusBadRequest},
 	fault.Serialization:              {sts.MalformedInput, http.StatusBadRequest},
+	fault.Throttling:                 {"Throttling", http.StatusBadRequest},
+	fault.ServiceUnavailable:         {"ServiceUnavailable", http.StatusServiceUnavailable},
 	sts.AccessDenied:                 {sts.AccessDenied, http.StatusForbidden},
 	sts.ValidationError:              {sts.ValidationError, http.StatusBadRequest},
 	sts.MalformedPolicy:              {sts.MalformedPolicy, http.StatusBadRequest},
 	sts.MalformedInput:               {sts.MalformedInput, http.StatusBadRequest},
 	sts.InvalidAction:                {sts.InvalidAction, http.StatusBadRequest},
+	sts.InvalidIdentityToken:         {sts.InvalidIdentityToken, http.StatusBadRequest},
+	sts.ExpiredIdentityToken:         {fault.ExpiredToken, http.StatusBadRequest},
+	sts.IDPCommunicationError:        {sts.IDPCommunicationError, http.StatusBadRequest},
+	sts.IDPRejectedClaim:             {sts.IDPRejectedClaim, http.StatusForbidden},
 	"MissingAction":                  {"MissingAction", http.StatusBadRequest},
 }
 
@@ -182,6 +244,9 @@ func (g *Gateway) refuseQuery(w http.ResponseWriter, id, action string, err erro
 		status, side = known.status, "Sender"
 	}
 	level := slog.LevelInfo
+	if quiet(err) {
+		level = slog.LevelDebug
+	}
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}

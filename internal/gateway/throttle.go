@@ -35,7 +35,7 @@ func take(b *throttle.Buckets, name, which string, now time.Time) error {
 }
 
 func (g *Gateway) limitKey(x *exchange) error {
-	return take(g.Limits.Key, x.proof.Principal.AccessKeyID, "by this access key", g.Now())
+	return take(g.Limits.Key, x.proof.Principal.Source(), "by this access key", g.Now())
 }
 
 // limitSubject is asked only once the caller may do what it wants: nobody else can use up a directory's or a user's tokens.

@@ -3,7 +3,7 @@ package identity
 
 // Principal is who makes a call.
 type Principal struct {
-	Type        string // CloudTrail's userIdentity.type: Root, IAMUser, AssumedRole
+	Type        string // CloudTrail's userIdentity.type: Root, IAMUser, AssumedRole, WebIdentityUser
 	Account     string // 12 digits
 	ARN         string
 	ID          string // CloudTrail's principalId
@@ -12,6 +12,23 @@ type Principal struct {
 	// Session is set for temporary credentials, and RoleARN for those of a role.
 	Session *Session
 	RoleARN string
+	// Web is set for somebody who has no credentials yet, but an identity provider's word.
+	Web *Web
+}
+
+// Source is what calls are counted by: whoever is behind the credentials, however many sessions there are.
+func (p *Principal) Source() string {
+	web := p.Web
+	if p.Session != nil {
+		web = p.Session.Web
+	}
+	switch {
+	case web != nil:
+		return web.Provider + " " + web.Subject
+	case p.Session != nil:
+		return p.Session.Behind
+	}
+	return p.AccessKeyID
 }
 
 // Root is the account itself, which may do everything.

@@ -34,6 +34,15 @@ type Session struct {
 	Policy  string    `cbor:"5,keyasint,omitempty"`
 	Created time.Time `cbor:"6,keyasint"`
 	Expires time.Time `cbor:"7,keyasint"`
+	// Web is who a role was assumed by, if it was by the token of an identity provider; Behind is empty then.
+	Web *Web `cbor:"10,keyasint,omitempty"`
+}
+
+// Web is somebody whom an identity provider has vouched for.
+type Web struct {
+	Provider string `cbor:"1,keyasint"` // the ARN of the provider
+	Subject  string `cbor:"2,keyasint"`
+	Audience string `cbor:"3,keyasint"`
 }
 
 // Temporary are credentials that end. They print without the secret and the token.
@@ -100,16 +109,18 @@ func (k *Keys) session(accessKeyID, text string) (string, Principal, error) {
 	if !k.issuer.Now().Before(t.Expires) {
 		return "", Principal{}, ErrExpired
 	}
-	_, behind, err := k.long(t.Behind)
-	if err != nil && !errors.Is(err, ErrAny) {
-		return "", Principal{}, fmt.Errorf("the key behind the session: %w", err)
-	}
-	if behind.Account != t.Account {
-		return "", Principal{}, fmt.Errorf("%w: the key behind the session is another account's", ErrUnknownKey)
-	}
-	if t.Role == "" {
-		behind.AccessKeyID, behind.Session = accessKeyID, &t.Session
-		return t.Secret, behind, nil
+	if t.Web == nil {
+		_, behind, err := k.long(t.Behind)
+		if err != nil && !errors.Is(err, ErrAny) {
+			return "", Principal{}, fmt.Errorf("the key behind the session: %w", err)
+		}
+		if behind.Account != t.Account {
+			return "", Principal{}, fmt.Errorf("%w: the key behind the session is another account's", ErrUnknownKey)
+		}
+		if t.Role == "" {
+			behind.AccessKeyID, behind.Session = accessKeyID, &t.Session
+			return t.Secret, behind, nil
+		}
 	}
 	if k.issuer.HasRole == nil || !k.issuer.HasRole(t.Account, t.Role) {
 		return "", Principal{}, fmt.Errorf("%w: there is no role %s any more", ErrUnknownKey, t.Role)
@@ -130,6 +141,16 @@ func AssumedRole(partition string, s *Session) Principal {
 // RoleARN names a role.
 func RoleARN(partition, account, role string) string {
 	return "arn:" + partition + ":iam::" + account + ":role/" + role
+}
+
+// Federated is somebody who has nothing but an identity provider's word, as CloudTrail names them.
+func Federated(account string, web *Web) Principal {
+	return Principal{Type: "WebIdentityUser", Account: account, ID: web.Provider + ":" + web.Audience + ":" + web.Subject, UserName: web.Subject, Web: web}
+}
+
+// ProviderARN names an identity provider, by its URL.
+func ProviderARN(partition, account, url string) string {
+	return "arn:" + partition + ":iam::" + account + ":oidc-provider/" + strings.TrimPrefix(url, "https://")
 }
 
 // RoleID is a role's unique id, which follows from its name: a role that is made again has it again.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +97,34 @@ func TestSession(t *testing.T) {
 	}
 	now = s.Expires
 	if err := lookup(made.AccessKeyID, made.SessionToken); !errors.Is(err, ErrExpired) {
+		t.Errorf("expired: %v", err)
+	}
+}
+
+// TestWebSession: nothing is behind a session by a provider's token but the role, and the largest one fits into a token.
+func TestWebSession(t *testing.T) {
+	const account = "123456789012"
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	issuer := &Issuer{Sealer: plainSealer{1}, Partition: "aws", Now: func() time.Time { return now }}
+	keys := NewKeys("aws", account, Credentials{"AKIAROOTROOTROOTROOT", "a-secret-of-the-root"}, issuer)
+	long := strings.Repeat("x", 255)
+	made, err := issuer.Begin(Session{
+		Account: account, Role: long[:64], Name: long[:64], Policy: strings.Repeat("ÿ", 2048), Created: now, Expires: now.Add(time.Hour),
+		Web: &Web{ProviderARN("aws", account, "https://"+long), long, long},
+	})
+	if err != nil || len(made.SessionToken) > maxToken {
+		t.Fatalf("a token of %d characters, %v", len(made.SessionToken), err)
+	}
+	if _, _, err := keys.Lookup(t.Context(), made.AccessKeyID, made.SessionToken); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("without the role: %v", err)
+	}
+	issuer.HasRole = func(account, name string) bool { return name == long[:64] }
+	_, p, err := keys.Lookup(t.Context(), made.AccessKeyID, made.SessionToken)
+	if err != nil || p.Type != "AssumedRole" || p.Session.Web.Subject != long || p.Source() != "arn:aws:iam::123456789012:oidc-provider/"+long+" "+long {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	now = now.Add(time.Hour)
+	if _, _, err := keys.Lookup(t.Context(), made.AccessKeyID, made.SessionToken); !errors.Is(err, ErrExpired) {
 		t.Errorf("expired: %v", err)
 	}
 }

@@ -1,5 +1,6 @@
-// Package sts is AWS Security Token Service, as far as Latchkey has it: credentials that end, for the holders of access keys and
-// for the roles that they may assume (https://docs.aws.amazon.com/STS/latest/APIReference/).
+// Package sts is AWS Security Token Service, as far as Latchkey has it: credentials that end, for the holders of access keys, and
+// for the roles that they, or whom an identity provider vouches for, may assume
+// (https://docs.aws.amazon.com/STS/latest/APIReference/).
 package sts
 
 import (
@@ -16,24 +17,32 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"latchkey/internal/authz"
+	"latchkey/internal/oidc"
 	"latchkey/internal/strict"
 )
 
-// Role is what holders of access keys may become for a while.
+// Role is what holders of access keys, or of an identity provider's tokens, may become for a while.
 type Role struct {
 	Name     string
 	Policies []*authz.Policy
 	// Trusted is the names of the users whose access keys may assume it.
-	Trusted    []string
+	Trusted []string
+	// Federated is whose tokens may.
+	Federated  []Federated
 	MaxSession time.Duration
 }
 
-// Roles is an account's roles, by name.
-type Roles map[string]*Role
+// Roles is what a file of roles says.
+type Roles struct {
+	ByName map[string]*Role
+	// Providers is the identity providers by their URLs.
+	Providers map[string]*oidc.Issuer
+}
 
 const (
-	maxFile  = 1 << 20
-	maxRoles = 1000 // of an account (IAM User Guide, "IAM and AWS STS quotas")
+	maxFile      = 1 << 20
+	maxRoles     = 1000 // of an account (IAM User Guide, "IAM and AWS STS quotas")
+	maxProviders = 100  // there as well
 )
 
 var (
@@ -42,74 +51,144 @@ var (
 )
 
 type rolesFile struct {
-	Roles []struct {
-		Name              string   `yaml:"name"`
-		Trusted           []string `yaml:"trusted"`
-		Policies          []string `yaml:"policies"`
-		MaxSessionSeconds *int     `yaml:"maxSessionSeconds"`
-	} `yaml:"roles"`
+	Providers []providerEntry `yaml:"providers"`
+	Roles     []roleEntry     `yaml:"roles"`
 }
 
-// ReadRoles reads a file of roles. Policies in it are files, whose names are relative to its own folder. Its error joins every
-// problem that the roles have.
-func ReadRoles(path string) (Roles, error) {
+type roleEntry struct {
+	Name              string           `yaml:"name"`
+	Trusted           []string         `yaml:"trusted"`
+	Federated         []federatedEntry `yaml:"federated"`
+	Policies          []string         `yaml:"policies"`
+	MaxSessionSeconds *int             `yaml:"maxSessionSeconds"`
+}
+
+// ReadRoles reads a file of roles and identity providers. Policies and certificates in it are files, whose names are relative to its
+// own folder. Its error joins every problem that the file has, each with its line.
+func ReadRoles(path string, now func() time.Time) (*Roles, error) {
+	all := &Roles{ByName: map[string]*Role{}, Providers: map[string]*oidc.Issuer{}}
 	text, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
 	root, err := strict.Parse(path, string(text))
 	if err != nil || root == nil {
-		return Roles{}, err
+		return all, err
 	}
 	var file rolesFile
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&file); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, misfit(path, err)
 	}
-	if len(file.Roles) > maxRoles {
-		return nil, fmt.Errorf("%s: there are more than %d roles", path, maxRoles)
+	if len(file.Roles) > maxRoles || len(file.Providers) > maxProviders {
+		return nil, fmt.Errorf("%s: there are more than %d roles or %d providers", path, maxRoles, maxProviders)
 	}
-	all := Roles{}
 	var problems []error
-	for _, each := range file.Roles {
-		report := func(format string, args ...any) {
-			problems = append(problems, fmt.Errorf("%s: role %q: %w", path, each.Name, fmt.Errorf(format, args...)))
+	at := lines(root, "providers")
+	for i, each := range file.Providers {
+		provider, err := each.read(path, now)
+		if err == nil && all.Providers[each.URL] != nil {
+			err = errors.New("it is there twice")
 		}
-		role := &Role{Name: each.Name, Trusted: each.Trusted, MaxSession: defaultRole}
-		if !roleName.MatchString(each.Name) {
-			report("a name has 1 to 64 letters, digits and _+=,.@-")
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s:%d: provider %q: %w", path, at[i], each.URL, err))
+			continue
 		}
-		if all[each.Name] != nil {
-			report("it is there twice")
+		all.Providers[each.URL] = provider
+	}
+	at = lines(root, "roles")
+	for i, each := range file.Roles {
+		role, found := each.read(path, all.Providers)
+		if all.ByName[each.Name] != nil {
+			found = append(found, errors.New("it is there twice"))
 		}
-		for _, user := range each.Trusted {
-			if !userName.MatchString(user) {
-				report("trusted: %q is not a user's name", user)
-			}
+		for _, problem := range found {
+			problems = append(problems, fmt.Errorf("%s:%d: role %q: %w", path, at[i], each.Name, problem))
 		}
-		if seconds := each.MaxSessionSeconds; seconds != nil {
-			role.MaxSession = time.Duration(*seconds) * time.Second
-			if *seconds < int(defaultRole/time.Second) || *seconds > int(maxRole/time.Second) {
-				report("maxSessionSeconds is from %d to %d", defaultRole/time.Second, maxRole/time.Second)
-			}
-		}
-		for _, name := range each.Policies {
-			policy, err := readPolicy(path, name)
-			if err != nil {
-				report("%w", err)
-			}
-			role.Policies = append(role.Policies, policy)
-		}
-		all[each.Name] = role
+		all.ByName[each.Name] = role
 	}
 	return all, errors.Join(problems...)
 }
 
-func readPolicy(beside, path string) (*authz.Policy, error) {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(beside), path)
+var yamlLine = regexp.MustCompile(`^line (\d+): (.*?)(?: in type sts\.\w+)?$`)
+
+// misfit is the decoder's error with the lines where all others have theirs.
+func misfit(path string, err error) error {
+	wrong, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		return fmt.Errorf("%s: %w", path, err)
 	}
+	var problems []error
+	for _, each := range wrong.Errors {
+		if parts := yamlLine.FindStringSubmatch(each); parts != nil {
+			each = parts[1] + ": " + parts[2]
+		}
+		problems = append(problems, errors.New(path+":"+each))
+	}
+	return errors.Join(problems...)
+}
+
+// lines is where the items of a list begin.
+func lines(root *yaml.Node, list string) (all []int) {
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if root.Content[i].Value != list {
+			continue
+		}
+		items := root.Content[i+1]
+		if items.Kind == yaml.AliasNode {
+			items = items.Alias
+		}
+		for _, item := range items.Content {
+			all = append(all, item.Line)
+		}
+	}
+	return all
+}
+
+func (e *roleEntry) read(beside string, providers map[string]*oidc.Issuer) (role *Role, problems []error) {
+	report := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	role = &Role{Name: e.Name, Trusted: e.Trusted, MaxSession: defaultRole}
+	if !roleName.MatchString(e.Name) {
+		report("a name has 1 to 64 letters, digits and _+=,.@-")
+	}
+	for _, user := range e.Trusted {
+		if !userName.MatchString(user) {
+			report("trusted: %q is not a user's name", user)
+		}
+	}
+	for _, each := range e.Federated {
+		federated, err := each.read(providers)
+		if err != nil {
+			report("federated: %w", err)
+		}
+		role.Federated = append(role.Federated, federated)
+	}
+	if seconds := e.MaxSessionSeconds; seconds != nil {
+		role.MaxSession = time.Duration(*seconds) * time.Second
+		if *seconds < int(defaultRole/time.Second) || *seconds > int(maxRole/time.Second) {
+			report("maxSessionSeconds is from %d to %d", defaultRole/time.Second, maxRole/time.Second)
+		}
+	}
+	for _, name := range e.Policies {
+		policy, err := readPolicy(near(beside, name))
+		if err != nil {
+			report("%w", err)
+		}
+		role.Policies = append(role.Policies, policy)
+	}
+	return role, problems
+}
+
+// near is a file that another one names.
+func near(beside, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(beside), path)
+}
+
+func readPolicy(path string) (*authz.Policy, error) {
 	text, err := readFile(path)
 	if err != nil {
 		return nil, err

@@ -37,12 +37,18 @@ const (
 	MalformedInput  = "MalformedInput"
 	MalformedPolicy = "MalformedPolicyDocument"
 	ValidationError = "ValidationError"
+
+	InvalidIdentityToken  = "InvalidIdentityToken"
+	IDPCommunicationError = "IDPCommunicationError"
+	IDPRejectedClaim      = "IDPRejectedClaim"
+	// ExpiredIdentityToken is ExpiredTokenException on the wire; of a session token STS says ExpiredToken.
+	ExpiredIdentityToken = "ExpiredIdentityToken"
 )
 
 // Service does the actions. It is safe for concurrent use.
 type Service struct {
 	Issuer  *identity.Issuer
-	Roles   Roles
+	Roles   *Roles
 	Account string // that the roles belong to
 	// Grants is what a principal other than the root has that decides about its calls.
 	Grants func(identity.Principal) (authz.Grant, error)
@@ -51,9 +57,11 @@ type Service struct {
 // Call is an authenticated call.
 type Call struct {
 	Principal identity.Principal
-	Action    string
-	Form      url.Values
-	Time      time.Time
+	// Vouched is who calls AssumeRoleWithWebIdentity, and nothing else.
+	Vouched *Vouched
+	Action  string
+	Form    url.Values
+	Time    time.Time
 	// Asked is what policies are held against, but for the action and the resource.
 	Asked authz.Request
 }
@@ -73,6 +81,10 @@ type Result struct {
 	ARN         string           `xml:"Arn,omitempty"`
 	Credentials *Credentials     `xml:",omitempty"`
 	AssumedRole *AssumedRoleUser `xml:"AssumedRoleUser,omitempty"`
+	// Of AssumeRoleWithWebIdentity: whose token it was, for whom, and by whom.
+	Subject  string `xml:"SubjectFromWebIdentityToken,omitempty"`
+	Audience string `xml:",omitempty"`
+	Provider string `xml:",omitempty"`
 }
 
 // AssumedRoleUser is the data type of that name.
@@ -81,9 +93,9 @@ type AssumedRoleUser struct {
 	ARN           string `xml:"Arn"`
 }
 
-// Known says whether there is an action of that name.
-func Known(action string) bool {
-	return slices.Contains([]string{"AssumeRole", "GetCallerIdentity", "GetSessionToken"}, action)
+// Actions is the names of the actions that there are.
+func Actions() []string {
+	return []string{"AssumeRole", AssumeRoleWithWebIdentity, "GetCallerIdentity", "GetSessionToken"}
 }
 
 // Do does an action.
@@ -91,6 +103,8 @@ func (s *Service) Do(call *Call) (*Result, error) {
 	switch call.Action {
 	case "AssumeRole":
 		return s.assumeRole(call)
+	case AssumeRoleWithWebIdentity:
+		return s.assumeRoleWithWebIdentity(call)
 	case "GetSessionToken":
 		return s.getSessionToken(call)
 	case "GetCallerIdentity":
@@ -115,7 +129,7 @@ func (s *Service) getSessionToken(call *Call) (*Result, error) {
 	if call.Principal.Type == "Root" {
 		length = min(length, maxRootToken)
 	}
-	return s.begin(call, identity.Session{}, length)
+	return s.begin(call, identity.Session{Account: call.Principal.Account, Behind: call.Principal.AccessKeyID}, length)
 }
 
 var (
@@ -127,67 +141,96 @@ func (s *Service) assumeRole(call *Call) (*Result, error) {
 	if err := refuseOthers(call.Form, "PolicyArns", "Tags", "TransitiveTagKeys", "SerialNumber", "TokenCode", "SourceIdentity", "ProvidedContexts"); err != nil {
 		return nil, err
 	}
-	arn, name, policy := call.Form.Get("RoleArn"), call.Form.Get("RoleSessionName"), call.Form.Get("Policy")
-	switch {
-	case !call.Form.Has("RoleArn"):
-		return nil, invalid("null", "roleArn", "Member must not be null")
-	case !call.Form.Has("RoleSessionName"):
-		return nil, invalid("null", "roleSessionName", "Member must not be null")
-	case len(arn) < 20:
-		return nil, invalid(quote(arn), "roleArn", "Member must have length greater than or equal to 20")
-	case len(arn) > 2048:
-		return nil, invalid(quote(arn[:64]), "roleArn", "Member must have length less than or equal to 2048")
-	case !sessionName.MatchString(name):
-		return nil, invalid(quote(name), "roleSessionName", `Member must satisfy regular expression pattern: [\w+=,.@-]*`)
-	case len(name) < 2:
-		return nil, invalid(quote(name), "roleSessionName", "Member must have length greater than or equal to 2")
-	case len(name) > 64:
-		return nil, invalid(quote(name), "roleSessionName", "Member must have length less than or equal to 64")
-	case call.Form.Has("Policy") && policy == "":
-		return nil, invalid("''", "policy", "Member must have length greater than or equal to 1")
-	case utf8.RuneCountInString(policy) > maxPolicy:
-		return nil, invalid("'…'", "policy", "Member must have length less than or equal to 2048")
-	case strings.ContainsFunc(policy, func(char rune) bool {
-		return char > 0xff || char < ' ' && !strings.ContainsRune("\t\n\r", char)
-	}):
-		return nil, invalid("'…'", "policy", `Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+`)
-	}
-	length, err := duration(call.Form, defaultRole, maxRole)
+	in, err := readAssumption(call.Form)
 	if err != nil {
 		return nil, err
 	}
 	if call.Principal.Type == "Root" {
 		return nil, fault.New(AccessDenied, "Roles may not be assumed by root accounts.")
 	}
-	denied := fault.Newf(AccessDenied, "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", call.Principal.ARN, arn)
-	role, err := s.trusting(call, arn)
+	role, err := s.trusting(call, in.arn)
 	switch {
 	case err != nil:
 		return nil, err
 	case role == nil:
 		// Whether there is such a role is nobody's business.
-		return nil, denied
-	case length > role.MaxSession:
-		return nil, fault.New(ValidationError, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		return nil, fault.Newf(AccessDenied, "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", call.Principal.ARN, in.arn)
 	}
-	if policy != "" {
-		if _, err := authz.Parse("session", []byte(policy)); err != nil {
-			return nil, fault.Newf(MalformedPolicy, "%v", err)
+	session, err := in.session(role)
+	if err != nil {
+		return nil, err
+	}
+	session.Account, session.Behind = call.Principal.Account, call.Principal.AccessKeyID
+	if own := call.Principal.Session; own != nil {
+		session.Behind = own.Behind
+	}
+	return s.begin(call, session, in.length)
+}
+
+// assumption is what is asked for of a role, whoever asks.
+type assumption struct {
+	arn, name, policy string
+	length            time.Duration
+}
+
+func readAssumption(form url.Values) (in assumption, err error) {
+	in.arn, in.name, in.policy = form.Get("RoleArn"), form.Get("RoleSessionName"), form.Get("Policy")
+	switch arn, name := in.arn, in.name; {
+	case !form.Has("RoleArn"):
+		return in, invalid("null", "roleArn", "Member must not be null")
+	case !form.Has("RoleSessionName"):
+		return in, invalid("null", "roleSessionName", "Member must not be null")
+	case len(arn) < 20:
+		return in, invalid(quote(arn), "roleArn", "Member must have length greater than or equal to 20")
+	case len(arn) > 2048:
+		return in, invalid(quote(arn[:64]), "roleArn", "Member must have length less than or equal to 2048")
+	case !sessionName.MatchString(name):
+		return in, invalid(quote(name), "roleSessionName", `Member must satisfy regular expression pattern: [\w+=,.@-]*`)
+	case len(name) < 2:
+		return in, invalid(quote(name), "roleSessionName", "Member must have length greater than or equal to 2")
+	case len(name) > 64:
+		return in, invalid(quote(name), "roleSessionName", "Member must have length less than or equal to 64")
+	case form.Has("Policy") && in.policy == "":
+		return in, invalid("''", "policy", "Member must have length greater than or equal to 1")
+	case utf8.RuneCountInString(in.policy) > maxPolicy:
+		return in, invalid("'…'", "policy", "Member must have length less than or equal to 2048")
+	case strings.ContainsFunc(in.policy, func(char rune) bool {
+		return char > 0xff || char < ' ' && !strings.ContainsRune("\t\n\r", char)
+	}):
+		return in, invalid("'…'", "policy", `Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+`)
+	}
+	in.length, err = duration(form, defaultRole, maxRole)
+	return in, err
+}
+
+// session is a session of a role that trusts the caller.
+func (in *assumption) session(role *Role) (identity.Session, error) {
+	if in.length > role.MaxSession {
+		return identity.Session{}, fault.New(ValidationError, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+	}
+	if in.policy != "" {
+		if _, err := authz.Parse("session", []byte(in.policy)); err != nil {
+			return identity.Session{}, fault.Newf(MalformedPolicy, "%v", err)
 		}
 	}
-	return s.begin(call, identity.Session{Role: role.Name, Name: name, Policy: policy}, length)
+	return identity.Session{Role: role.Name, Name: in.name, Policy: in.policy}, nil
+}
+
+// named is the role of an ARN; nil if there is none.
+func (s *Service) named(arn string) *Role {
+	parts := roleARN.FindStringSubmatch(arn)
+	if parts == nil || parts[1] != s.Account {
+		return nil
+	}
+	return s.Roles.ByName[parts[2]]
 }
 
 // trusting is the role of that name if it trusts the caller; nil otherwise. As on AWS within one account, the role's trust is enough
 // unless one of the caller's own policies denies it.
 func (s *Service) trusting(call *Call, arn string) (*Role, error) {
 	p := call.Principal
-	parts := roleARN.FindStringSubmatch(arn)
-	if parts == nil || parts[1] != s.Account || p.Account != s.Account || p.Type != "IAMUser" {
-		return nil, nil
-	}
-	role := s.Roles[parts[2]]
-	if role == nil || !slices.Contains(role.Trusted, p.UserName) {
+	role := s.named(arn)
+	if role == nil || p.Account != s.Account || p.Type != "IAMUser" || !slices.Contains(role.Trusted, p.UserName) {
 		return nil, nil
 	}
 	grant, err := s.Grants(p)
@@ -203,10 +246,6 @@ func (s *Service) trusting(call *Call, arn string) (*Role, error) {
 }
 
 func (s *Service) begin(call *Call, session identity.Session, length time.Duration) (*Result, error) {
-	session.Account, session.Behind = call.Principal.Account, call.Principal.AccessKeyID
-	if own := call.Principal.Session; own != nil {
-		session.Behind = own.Behind
-	}
 	session.Created = call.Time.UTC().Truncate(time.Second)
 	session.Expires = session.Created.Add(length)
 	fresh, err := s.Issuer.Begin(session)

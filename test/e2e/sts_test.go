@@ -138,21 +138,24 @@ func TestSTS(t *testing.T) {
 	refused(ci, "(ValidationError)", assume("--duration-seconds", "7201")...)
 	refused(ci, "(MalformedPolicyDocument)", assume("--policy", `{"Version":"2012-10-17"}`)...)
 	refused(ci, "(ValidationError)", assume("--tags", "Key=a,Value=b")...)
+	refused(ci, "(ValidationError)", assume("--policy-arns", "arn=arn:aws:iam::aws:policy/ReadOnlyAccess")...)
 	refused(ci, "(InvalidAction)", "sts", "get-access-key-info", "--access-key-id", id)
 	refused(key(id, secret+"x", ""), "(SignatureDoesNotMatch)", "sts", "get-caller-identity")
 	refused(key(made.Credentials.AccessKeyId, made.Credentials.SecretAccessKey, ""), "(InvalidClientTokenId)", "sts", "get-caller-identity")
 	refused(key(made.Credentials.AccessKeyId, made.Credentials.SecretAccessKey, own.SessionToken), "(UnrecognizedClientException)", "ds", "describe-directories")
 
-	found := false
+	found, assumed := false, false
 	last := auditLog(t, s)
 	for _, r := range last {
 		who, _ := r["userIdentity"].(map[string]any)
 		context, _ := who["sessionContext"].(map[string]any)
 		issuer, _ := context["sessionIssuer"].(map[string]any)
 		found = found || who["type"] == "AssumedRole" && who["arn"] == session && issuer["arn"] == readerARN && r["eventName"] == "DescribeDirectories"
+		assumed = assumed || r["eventSource"] == "sts.amazonaws.com" && r["eventName"] == "AssumeRole" && who["userName"] == "ci" && r["errorCode"] == nil &&
+			strings.Contains(fmt.Sprint(r["responseElements"]), made.Credentials.AccessKeyId)
 	}
-	if !found {
-		t.Error("the audit trail does not have the role's call")
+	if !found || !assumed {
+		t.Errorf("the audit trail has the role's call: %t; its assumption: %t", found, assumed)
 	}
 	for _, hidden := range []string{made.Credentials.SecretAccessKey, made.Credentials.SessionToken, own.SessionToken} {
 		if strings.Contains(fmt.Sprint(last), hidden) || strings.Contains(s.log.String(), hidden) {
