@@ -132,12 +132,16 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		return nil, err
 	}
 
+	node, err := nodeName(dir)
+	if err != nil {
+		return nil, err
+	}
 	// The audit trail before whatever it has to tell of.
 	signer, err := audit.LoadSigner(dir, keyring)
 	if err != nil {
 		return nil, err
 	}
-	trail, err := audit.Open(dir, audit.Options{Signer: signer, Keep: audit.Retention{Size: cfg.AuditFileSize << 20, Age: cfg.AuditKeep}, Logger: logger, Now: time.Now})
+	trail, err := audit.Open(dir, audit.Options{Signer: signer, Keep: audit.Retention{Size: cfg.AuditFileSize << 20, Age: cfg.AuditKeep}, Head: auditHead{records, node}, Logger: logger, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +159,6 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	engine.Authorities = func(id string) (*x509.CertPool, bool) { return authorities(directories.Load(), id) }
 	engine.Kerberos = a.listeners.kdc != nil
 	engine.Observer = func(id string) func(directory.SecurityEvent) { return observer(logs, directories.Load(), id) }
-	node, err := nodeName(dir)
-	if err != nil {
-		return nil, err
-	}
 	queue := lifecycle.NewQueue()
 	controllers, err := a.buildSamba(dir, node, queue, engine.Observer)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 
 	"latchkey/internal/fault"
 	"latchkey/internal/operation"
@@ -51,7 +52,18 @@ func (g *Gateway) limitSubject(x *exchange) error {
 		return nil
 	}
 	user, _ := x.service.Redact(x.name, x.request)["userName"].(string)
-	return take(g.Limits.User, id+" "+strings.ToLower(user), "for this user", g.Now())
+	return take(g.Limits.User, id+" "+foldName(user), "for this user", g.Now())
+}
+
+// foldName is the same for all names that strings.EqualFold holds for equal, as whoever finds the user does.
+func foldName(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, name)
 }
 
 func quiet(err error) bool {
