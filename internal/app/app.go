@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -23,6 +24,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"latchkey/internal/admin"
+	"latchkey/internal/admission"
 	"latchkey/internal/audit"
 	"latchkey/internal/certificate"
 	"latchkey/internal/chaos"
@@ -53,6 +55,7 @@ const (
 	drainTimeout  = 10 * time.Second
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 30 * time.Second
+	answerTimeout = 2 * time.Minute // from the end of a request's header: its body, the operation and the answer
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
 )
@@ -69,6 +72,7 @@ type App struct {
 	renew     func() error // makes LDAP's anew where it is due; nil unless it is the server's own
 	worker    *lifecycle.Worker
 	api       *http.Server
+	failures  *throttle.Buckets // of logins, by where they come from
 	ldap      *ldapserver.Server
 	dns       *nameserver.Server // nil without
 	kdc       *kdc.Server
@@ -81,7 +85,7 @@ type App struct {
 // New builds a server from a valid configuration. When it returns, every directory is served and the seed is applied,
 // and the addresses are taken; Run lets clients in. ready is where Run writes its one line.
 func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.Writer) (_ *App, err error) {
-	a := &App{config: cfg, logger: logger, ready: ready}
+	a := &App{config: cfg, logger: logger, ready: ready, failures: buckets(cfg.ThrottleSource)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -158,6 +162,7 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	var directories atomic.Pointer[store.Directories]
 	engine.Authorities = func(id string) (*x509.CertPool, bool) { return authorities(directories.Load(), id) }
 	engine.Kerberos = a.listeners.kdc != nil
+	engine.Failures = buckets(cfg.ThrottleAccount)
 	engine.Observer = func(id string) func(directory.SecurityEvent) { return observer(logs, directories.Load(), id) }
 	queue := lifecycle.NewQueue()
 	controllers, err := a.buildSamba(dir, node, queue, engine.Observer)
@@ -196,7 +201,7 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		return nil, err
 	}
 	a.buildDNS(engine)
-	a.kdc = kdc.New(kdc.Options{Engine: engine, Logger: a.logger})
+	a.kdc = kdc.New(kdc.Options{Engine: engine, Logger: a.logger, Failures: a.failures})
 	return a, a.buildAPI(keys, issuer, trail, keyring, records, logs, topics)
 }
 
@@ -305,7 +310,11 @@ func (a *App) buildLDAP(dir string, engine *embedded.Engine) error {
 	if err != nil {
 		return err
 	}
-	a.ldap, err = ldapserver.New(ldapserver.Options{Backend: ldapBackend{engine}, TLS: settings, Logger: a.logger})
+	most, each := a.connections()
+	a.ldap, err = ldapserver.New(ldapserver.Options{
+		Backend: ldapBackend{engine}, TLS: settings, Logger: a.logger, Failures: a.failures,
+		Limits: ldapserver.Limits{Connections: most, ConnectionsPerAddress: each},
+	})
 	return err
 }
 
@@ -433,13 +442,24 @@ func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audi
 		Grants: (&grants{issuer: issuer}).of, Tags: a.tagsOf,
 		Limits: gateway.Limits{
 			Key: buckets(a.config.ThrottleKey), Directory: buckets(a.config.ThrottleDirectory), User: buckets(a.config.ThrottleUser),
+			Failures: a.failures,
 		},
 		Verifier: sigv4.New(sigv4.Options{Service: func(r *http.Request) string { return wire.Of(r).Signing }, Lookup: keys.Lookup, Now: time.Now}),
 	}
 	a.api = &http.Server{
-		Handler: &health{records, a.logger, handler}, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+		Handler: &health{records, a.logger, handler}, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Protocols: new(http.Protocols), ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
 	}
+	// Without HTTP/2 a connection has one request at a time, and a limit on connections is one on requests.
+	a.api.Protocols.SetHTTP1(true)
+	door := admission.NewDoor(a.connections())
+	told := throttle.New(throttle.Rate{PerSecond: 1, Burst: 1})
+	listener := door.Listen(a.listeners.api, func(from net.Addr) {
+		if ok, _ := told.Take("", time.Now()); ok {
+			a.logger.Warn("API connections are turned away: there are too many", "peer", from.String())
+		}
+	})
+	a.listeners.api, a.api.ConnState = listener, listener.ConnState
 	if a.config.TLSCert != "" {
 		files := &certificate.Files{Cert: a.config.TLSCert, Key: a.config.TLSKey, ClientCA: a.config.ClientCA, Logger: a.logger}
 		if a.api.TLSConfig, err = files.Config(); err != nil {
@@ -447,6 +467,11 @@ func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audi
 		}
 	}
 	return nil
+}
+
+// connections is how many may be open, in all and from each address.
+func (a *App) connections() (most, each int) {
+	return cmp.Or(a.config.MaxConnections, config.DefaultConnections), cmp.Or(a.config.MaxAddressConnections, config.DefaultAddressConnections)
 }
 
 // buckets are those of a rate that Validate has read before.

@@ -13,6 +13,12 @@ import (
 	"time"
 )
 
+// How many connections the API and LDAP take, where the configuration says 0.
+const (
+	DefaultConnections        = 4096
+	DefaultAddressConnections = 512
+)
+
 // DefaultData is where a server keeps its state unless told otherwise, relative to the working directory.
 const DefaultData = "./latchkey-data"
 
@@ -63,6 +69,12 @@ type Config struct {
 	ThrottleKey       string `name:"throttle-key" env:"LATCHKEY_THROTTLE_KEY" placeholder:"RATE:BURST" group:"Limits" help:"How many calls an access key may make: a second, and at once, such as 50:100. Without it there is no limit."`
 	ThrottleDirectory string `name:"throttle-directory" env:"LATCHKEY_THROTTLE_DIRECTORY" placeholder:"RATE:BURST" group:"Limits" help:"How many calls upon one directory are taken."`
 	ThrottleUser      string `name:"throttle-user" env:"LATCHKEY_THROTTLE_USER" placeholder:"RATE:BURST" group:"Limits" help:"How often one user's password is reset, such as 0.1:5: five times at once, and then every ten seconds."`
+
+	ThrottleSource  string `name:"throttle-source" env:"LATCHKEY_THROTTLE_SOURCE" default:"100:1000" placeholder:"RATE:BURST" group:"Limits" help:"How many logins by LDAP and by Kerberos may fail from one address; more are refused unseen. Of calls whose signature proves nothing, the audit trail has one a second then. Empty for no limit."`
+	ThrottleAccount string `name:"throttle-account" env:"LATCHKEY_THROTTLE_ACCOUNT" placeholder:"RATE:BURST" group:"Limits" help:"How many logins to one account of an embedded directory may fail; more are refused unseen, whatever the directory's lockout policy."`
+
+	MaxConnections        int `name:"max-connections" env:"LATCHKEY_MAX_CONNECTIONS" default:"4096" group:"Limits" help:"How many connections the API takes at once, and LDAP as many."`
+	MaxAddressConnections int `name:"max-address-connections" env:"LATCHKEY_MAX_ADDRESS_CONNECTIONS" default:"512" group:"Limits" help:"How many of them one address may have."`
 
 	AuditFileSize int64         `name:"audit-file-size" env:"LATCHKEY_AUDIT_FILE_SIZE" default:"256" placeholder:"MIB" group:"Audit" help:"Size, in MiB, beyond which audit.log gets another name and a new one begins."`
 	AuditKeep     time.Duration `name:"audit-keep" env:"LATCHKEY_AUDIT_KEEP" placeholder:"TIME" group:"Audit" help:"How long records are kept at least, such as 2160h; then files that hold only older ones are removed, and a new one begins each day. Without it all are kept."`

@@ -33,10 +33,22 @@ func (c *Config) Validate() error {
 	v.engines(c)
 	v.events(c)
 	for _, each := range []struct{ flag, text string }{
-		{"--throttle-key", c.ThrottleKey}, {"--throttle-directory", c.ThrottleDirectory}, {"--throttle-user", c.ThrottleUser},
+		{"--throttle-key", c.ThrottleKey},
+		{"--throttle-directory", c.ThrottleDirectory},
+		{"--throttle-user", c.ThrottleUser},
+		{"--throttle-source", c.ThrottleSource},
+		{"--throttle-account", c.ThrottleAccount},
 	} {
 		if _, err := throttle.Parse(each.text); err != nil {
 			v.add("", "%s: %v", each.flag, err)
+		}
+	}
+	for _, each := range []struct {
+		flag  string
+		value int
+	}{{"--max-connections", c.MaxConnections}, {"--max-address-connections", c.MaxAddressConnections}} {
+		if each.value < 0 || each.value > maxConnections {
+			v.add("", "%s: %d is not a number up to %d", each.flag, each.value, maxConnections)
 		}
 	}
 	if c.AuditFileSize < 0 || c.AuditFileSize > maxAuditFile {
@@ -83,8 +95,9 @@ func (v *validation) events(c *Config) {
 }
 
 const (
-	maxAuditFile = 1 << 20
-	minAuditKeep = 24 * time.Hour
+	maxConnections = 1 << 20
+	maxAuditFile   = 1 << 20
+	minAuditKeep   = 24 * time.Hour
 )
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
