@@ -68,8 +68,9 @@ type App struct {
 	// closers run in the opposite order of their making.
 	closers []func() error
 
-	ca        string       // path of the certificate that LDAP's is signed by, if that is the server's own
-	renew     func() error // makes LDAP's anew where it is due; nil unless it is the server's own
+	ca        string                // path of the certificate that LDAP's is signed by, if that is the server's own
+	renew     func() error          // makes LDAP's anew where it is due; nil unless it is the server's own
+	obtain    func(context.Context) // gets the API's certificates; nil where they are files
 	worker    *lifecycle.Worker
 	api       *http.Server
 	failures  *throttle.Buckets // of logins, by where they come from
@@ -202,7 +203,7 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	}
 	a.buildDNS(engine)
 	a.kdc = kdc.New(kdc.Options{Engine: engine, Logger: a.logger, Failures: a.failures})
-	return a, a.buildAPI(keys, issuer, trail, keyring, records, logs, topics)
+	return a, a.buildAPI(dir, keys, issuer, trail, keyring, records, logs, topics)
 }
 
 // ErrMasterKey says that the store was sealed with another key than the data directory's.
@@ -414,7 +415,7 @@ func (a *App) buildSamba(dir, node string, queue *lifecycle.Queue, observer func
 	return lifecycle.NewSamba(engine, addresses, count), nil
 }
 
-func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audit.Log, keyring *embedded.Keyring, records *store.Store, logs *event.Logs, topics event.Topics) error {
+func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer, trail *audit.Log, keyring *embedded.Keyring, records *store.Store, logs *event.Logs, topics event.Topics) error {
 	service := &ds.Service{
 		Directories: a.worker.Directories(), Lifecycle: a.worker, Tokens: keyring, Claim: records.Once, Logs: logs, Topics: topics, Logger: a.logger, Unlock: a.config.UnlockOnReset,
 		Engine: a.config.Engine, DNS: a.dnsAddresses(),
@@ -460,12 +461,35 @@ func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audi
 		}
 	})
 	a.listeners.api, a.api.ConnState = listener, listener.ConnState
+	if len(a.config.ACMEDomain) > 0 {
+		return a.buildACME(dir)
+	}
 	if a.config.TLSCert != "" {
 		files := &certificate.Files{Cert: a.config.TLSCert, Key: a.config.TLSKey, ClientCA: a.config.ClientCA, Logger: a.logger}
 		if a.api.TLSConfig, err = files.Config(); err != nil {
 			return fmt.Errorf("--tls-cert, --tls-key, --client-ca: %w", err)
 		}
 	}
+	return nil
+}
+
+// buildACME lets the API have certificates from an authority.
+func (a *App) buildACME(dir string) (err error) {
+	from := &certificate.ACME{
+		Folder: filepath.Join(dir, "acme"), Names: a.config.ACMEDomain, Directory: a.config.ACMEDirectory, Contact: a.config.ACMEEmail, Logger: a.logger,
+	}
+	for _, authorities := range []struct {
+		path string
+		pool **x509.CertPool
+	}{{a.config.ACMECA, &from.Roots}, {a.config.ClientCA, &from.ClientCAs}} {
+		if authorities.path == "" {
+			continue
+		}
+		if *authorities.pool, err = certificate.Pool(authorities.path); err != nil {
+			return err
+		}
+	}
+	a.api.TLSConfig, a.obtain = from.Config(), from.Obtain
 	return nil
 }
 
@@ -512,6 +536,9 @@ func (a *App) Run(ctx context.Context) error {
 		serve("kpasswd", func() error { return a.kdc.ServePasswords(l, a.listeners.kpasswdPackets) })
 	}
 
+	if a.obtain != nil {
+		go a.obtain(naming) // an authority may take minutes to answer, and nobody waits for it at the end
+	}
 	if a.renew != nil {
 		serving.Go(func() { a.keepRenewed(naming) })
 	}
@@ -556,7 +583,7 @@ func (a *App) keepRenewed(ctx context.Context) {
 // announce writes the one line on standard output that tells where the server is.
 func (a *App) announce() error {
 	scheme := "http"
-	if a.config.TLSCert != "" {
+	if a.config.TLS() {
 		scheme = "https"
 	}
 	address := func(l net.Listener) string {

@@ -35,10 +35,15 @@ type Config struct {
 	KpasswdListen string `name:"kpasswd-listen" env:"LATCHKEY_KPASSWD_LISTEN" default:"127.0.0.1:10464" group:"Addresses" help:"Address for changing passwords by Kerberos, over UDP and TCP; empty turns it off."`
 	FreePorts     bool   `name:"free-ports" env:"LATCHKEY_FREE_PORTS" group:"Addresses" help:"Take a free port at each of these addresses, whatever port it names, so that servers do not get in each other's way; the ready line tells which."`
 
-	TLSCert      string `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" group:"API over TLS" help:"Certificate chain (PEM) for the AWS API."`
-	TLSKey       string `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" group:"API over TLS" help:"Private key (PEM) of --tls-cert."`
-	ClientCA     string `name:"client-ca" env:"LATCHKEY_CLIENT_CA" placeholder:"FILE" group:"API over TLS" help:"CA certificates (PEM): the API then takes connections only from clients whose certificate one of them has signed."`
-	InsecureHTTP bool   `name:"insecure-http" env:"LATCHKEY_INSECURE_HTTP" group:"API over TLS" help:"Let the API listen beyond loopback without TLS, for use behind a proxy that ends TLS."`
+	TLSCert       string   `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" group:"API over TLS" help:"Certificate chain (PEM) for the AWS API."`
+	TLSKey        string   `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" group:"API over TLS" help:"Private key (PEM) of --tls-cert."`
+	ClientCA      string   `name:"client-ca" env:"LATCHKEY_CLIENT_CA" placeholder:"FILE" group:"API over TLS" help:"CA certificates (PEM): the API then takes connections only from clients whose certificate one of them has signed."`
+	ACMEDomain    []string `name:"acme-domain" env:"LATCHKEY_ACME_DOMAIN" placeholder:"NAME" group:"API over TLS" help:"Name that the API has a certificate for, got and renewed by ACME from --acme-directory, whose terms you accept; repeatable. Connections to port 443 of that name have to reach --listen."`
+	ACMEDirectory string   `name:"acme-directory" env:"LATCHKEY_ACME_DIRECTORY" placeholder:"URL" default:"https://acme-v02.api.letsencrypt.org/directory" group:"API over TLS" help:"Authority that certificates come from."`
+	ACMECA        string   `name:"acme-ca" env:"LATCHKEY_ACME_CA" placeholder:"FILE" group:"API over TLS" help:"CA certificates (PEM) that the authority's own is signed by; the system's otherwise."`
+	ACMEEmail     string   `name:"acme-email" env:"LATCHKEY_ACME_EMAIL" placeholder:"ADDRESS" group:"API over TLS" help:"Where the authority may write to."`
+
+	InsecureHTTP bool `name:"insecure-http" env:"LATCHKEY_INSECURE_HTTP" group:"API over TLS" help:"Let the API listen beyond loopback without TLS, for use behind a proxy that ends TLS."`
 
 	LDAPTLSCert string `name:"ldap-tls-cert" env:"LATCHKEY_LDAP_TLS_CERT" placeholder:"FILE" group:"LDAP over TLS" help:"Certificate chain (PEM) for StartTLS and LDAPS, in place of one that the server makes."`
 	LDAPTLSKey  string `name:"ldap-tls-key" env:"LATCHKEY_LDAP_TLS_KEY" placeholder:"FILE" group:"LDAP over TLS" help:"Private key (PEM) of --ldap-tls-cert."`
@@ -84,6 +89,9 @@ type Config struct {
 
 	File File `name:"config" env:"LATCHKEY_CONFIG" placeholder:"FILE" help:"YAML file of these options: its keys are the flags' names without the dashes. A flag or an environment variable goes before it."`
 }
+
+// TLS says whether the API is behind TLS.
+func (c *Config) TLS() bool { return c.TLSCert != "" || len(c.ACMEDomain) > 0 }
 
 // Level is LogLevel as slog knows it.
 func (c *Config) Level() slog.Level {

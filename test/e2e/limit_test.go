@@ -18,7 +18,7 @@ import (
 
 const (
 	resultBusy = 51 // RFC 4511 appendix A.1
-	farAddress  = "127.66.0.9"
+	farAddress = "127.66.0.9"
 )
 
 // from is a dialer of another address.
