@@ -25,6 +25,7 @@ const anything = "*"
 // not here is not allowed. From the bottom up: what knows nothing of the rest; the directory; the AWS side; what puts
 // both together.
 var layers = map[string]string{
+	"internal/admission":   "",
 	"internal/certificate": "durable",
 	"internal/chaos":       "",
 	"internal/durable":     "",
@@ -42,14 +43,14 @@ var layers = map[string]string{
 	"internal/strict":      "",
 
 	"internal/directory":                   "ldif",
-	"internal/directory/embedded":          "directory durable store",
+	"internal/directory/embedded":          "directory durable store throttle",
 	"internal/directory/client":            "directory",
 	"internal/directory/directorytest":     "certificate directory directory/samba",
 	"internal/directory/directorytest/gen": "directory/directorytest",
 	"internal/directory/remote":            "directory directory/client",
 	"internal/directory/samba":             "directory directory/client durable forwarder keytab",
-	"internal/ldapserver":                  "directory gssapi",
-	"internal/kdc":                         "directory directory/embedded",
+	"internal/ldapserver":                  "admission directory gssapi throttle",
+	"internal/kdc":                         "admission directory directory/embedded throttle",
 	"internal/lifecycle":                   "directory directory/client directory/embedded directory/remote directory/samba event forwarder keytab radius store",
 
 	"internal/audit":     "durable identity",
@@ -60,7 +61,7 @@ var layers = map[string]string{
 	"internal/wire/gen":  "",
 	"internal/oidc":      "",
 	"internal/sts":       "authz fault identity oidc strict",
-	"internal/gateway":   "chaos sts wire fault operation sigv4 authz identity audit throttle",
+	"internal/gateway":   "chaos sts wire fault operation sigv4 authz identity admission audit throttle",
 	"internal/ds/gen":    "admin ds dsdata operation wire",
 	"internal/admin":     "authz chaos wire fault operation directory directory/remote ds lifecycle store identity keytab sts",
 	"internal/ds":        "wire fault operation directory event lifecycle store identity",

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -23,6 +24,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"latchkey/internal/admin"
+	"latchkey/internal/admission"
 	"latchkey/internal/audit"
 	"latchkey/internal/certificate"
 	"latchkey/internal/chaos"
@@ -54,6 +56,7 @@ const (
 	drainTimeout  = 10 * time.Second
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 30 * time.Second
+	answerTimeout = 2 * time.Minute // from the end of a request's header: its body, the operation and the answer
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
 )
@@ -66,11 +69,13 @@ type App struct {
 	// closers run in the opposite order of their making.
 	closers []func() error
 
-	ca        string       // path of the certificate that LDAP's is signed by, if that is the server's own
-	renew     func() error // makes LDAP's anew where it is due; nil unless it is the server's own
+	ca        string                // path of the certificate that LDAP's is signed by, if that is the server's own
+	renew     func() error          // makes LDAP's anew where it is due; nil unless it is the server's own
+	obtain    func(context.Context) // gets the API's certificates; nil where they are files
 	roles     *sts.Roles
 	worker    *lifecycle.Worker
 	api       *http.Server
+	failures  *throttle.Buckets // of logins, by where they come from
 	ldap      *ldapserver.Server
 	dns       *nameserver.Server // nil without
 	kdc       *kdc.Server
@@ -83,7 +88,7 @@ type App struct {
 // New builds a server from a valid configuration. When it returns, every directory is served and the seed is applied,
 // and the addresses are taken; Run lets clients in. ready is where Run writes its one line.
 func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.Writer) (_ *App, err error) {
-	a := &App{config: cfg, logger: logger, ready: ready, roles: &sts.Roles{}}
+	a := &App{config: cfg, logger: logger, ready: ready, roles: &sts.Roles{}, failures: buckets(cfg.ThrottleSource)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -140,12 +145,16 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		return nil, err
 	}
 
+	node, err := nodeName(dir)
+	if err != nil {
+		return nil, err
+	}
 	// The audit trail before whatever it has to tell of.
 	signer, err := audit.LoadSigner(dir, keyring)
 	if err != nil {
 		return nil, err
 	}
-	trail, err := audit.Open(dir, audit.Options{Signer: signer, Keep: audit.Retention{Size: cfg.AuditFileSize << 20, Age: cfg.AuditKeep}, Logger: logger, Now: time.Now})
+	trail, err := audit.Open(dir, audit.Options{Signer: signer, Keep: audit.Retention{Size: cfg.AuditFileSize << 20, Age: cfg.AuditKeep}, Head: auditHead{records, node}, Logger: logger, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -162,11 +171,8 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	var directories atomic.Pointer[store.Directories]
 	engine.Authorities = func(id string) (*x509.CertPool, bool) { return authorities(directories.Load(), id) }
 	engine.Kerberos = a.listeners.kdc != nil
+	engine.Failures = buckets(cfg.ThrottleAccount)
 	engine.Observer = func(id string) func(directory.SecurityEvent) { return observer(logs, directories.Load(), id) }
-	node, err := nodeName(dir)
-	if err != nil {
-		return nil, err
-	}
 	queue := lifecycle.NewQueue()
 	controllers, err := a.buildSamba(dir, node, queue, engine.Observer)
 	if err != nil {
@@ -204,8 +210,8 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		return nil, err
 	}
 	a.buildDNS(engine)
-	a.kdc = kdc.New(kdc.Options{Engine: engine, Logger: a.logger})
-	return a, a.buildAPI(keys, issuer, trail, keyring, records, logs, topics)
+	a.kdc = kdc.New(kdc.Options{Engine: engine, Logger: a.logger, Failures: a.failures})
+	return a, a.buildAPI(dir, keys, issuer, trail, keyring, records, logs, topics)
 }
 
 // ErrMasterKey says that the store was sealed with another key than the data directory's.
@@ -313,7 +319,11 @@ func (a *App) buildLDAP(dir string, engine *embedded.Engine) error {
 	if err != nil {
 		return err
 	}
-	a.ldap, err = ldapserver.New(ldapserver.Options{Backend: ldapBackend{engine}, TLS: settings, Logger: a.logger})
+	most, each := a.connections()
+	a.ldap, err = ldapserver.New(ldapserver.Options{
+		Backend: ldapBackend{engine}, TLS: settings, Logger: a.logger, Failures: a.failures,
+		Limits: ldapserver.Limits{Connections: most, ConnectionsPerAddress: each},
+	})
 	return err
 }
 
@@ -413,7 +423,7 @@ func (a *App) buildSamba(dir, node string, queue *lifecycle.Queue, observer func
 	return lifecycle.NewSamba(engine, addresses, count), nil
 }
 
-func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audit.Log, keyring *embedded.Keyring, records *store.Store, logs *event.Logs, topics event.Topics) error {
+func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer, trail *audit.Log, keyring *embedded.Keyring, records *store.Store, logs *event.Logs, topics event.Topics) error {
 	service := &ds.Service{
 		Directories: a.worker.Directories(), Lifecycle: a.worker, Tokens: keyring, Claim: records.Once, Logs: logs, Topics: topics, Logger: a.logger, Unlock: a.config.UnlockOnReset,
 		Engine: a.config.Engine, DNS: a.dnsAddresses(),
@@ -442,12 +452,26 @@ func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audi
 		Grants: grants.of, STS: &sts.Service{Issuer: issuer, Roles: a.roles, Account: a.config.AccountID, Grants: grants.of}, Tags: a.tagsOf,
 		Limits: gateway.Limits{
 			Key: buckets(a.config.ThrottleKey), Directory: buckets(a.config.ThrottleDirectory), User: buckets(a.config.ThrottleUser),
+			Failures: a.failures,
 		},
 		Verifier: sigv4.New(sigv4.Options{Service: gateway.Signing, Lookup: keys.Lookup, Now: time.Now}),
 	}
 	a.api = &http.Server{
-		Handler: &health{records, a.logger, handler}, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+		Handler: &health{records, a.logger, handler}, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Protocols: new(http.Protocols), ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+	}
+	// Without HTTP/2 a connection has one request at a time, and a limit on connections is one on requests.
+	a.api.Protocols.SetHTTP1(true)
+	door := admission.NewDoor(a.connections())
+	told := throttle.New(throttle.Rate{PerSecond: 1, Burst: 1})
+	listener := door.Listen(a.listeners.api, func(from net.Addr) {
+		if ok, _ := told.Take("", time.Now()); ok {
+			a.logger.Warn("API connections are turned away: there are too many", "peer", from.String())
+		}
+	})
+	a.listeners.api, a.api.ConnState = listener, listener.ConnState
+	if len(a.config.ACMEDomain) > 0 {
+		return a.buildACME(dir)
 	}
 	if a.config.TLSCert != "" {
 		files := &certificate.Files{Cert: a.config.TLSCert, Key: a.config.TLSKey, ClientCA: a.config.ClientCA, Logger: a.logger}
@@ -456,6 +480,31 @@ func (a *App) buildAPI(keys *identity.Keys, issuer *identity.Issuer, trail *audi
 		}
 	}
 	return nil
+}
+
+// buildACME lets the API have certificates from an authority.
+func (a *App) buildACME(dir string) (err error) {
+	from := &certificate.ACME{
+		Folder: filepath.Join(dir, "acme"), Names: a.config.ACMEDomain, Directory: a.config.ACMEDirectory, Contact: a.config.ACMEEmail, Logger: a.logger,
+	}
+	for _, authorities := range []struct {
+		path string
+		pool **x509.CertPool
+	}{{a.config.ACMECA, &from.Roots}, {a.config.ClientCA, &from.ClientCAs}} {
+		if authorities.path == "" {
+			continue
+		}
+		if *authorities.pool, err = certificate.Pool(authorities.path); err != nil {
+			return err
+		}
+	}
+	a.api.TLSConfig, a.obtain = from.Config(), from.Obtain
+	return nil
+}
+
+// connections is how many may be open, in all and from each address.
+func (a *App) connections() (most, each int) {
+	return cmp.Or(a.config.MaxConnections, config.DefaultConnections), cmp.Or(a.config.MaxAddressConnections, config.DefaultAddressConnections)
 }
 
 // buckets are those of a rate that Validate has read before.
@@ -496,6 +545,9 @@ func (a *App) Run(ctx context.Context) error {
 		serve("kpasswd", func() error { return a.kdc.ServePasswords(l, a.listeners.kpasswdPackets) })
 	}
 
+	if a.obtain != nil {
+		go a.obtain(naming) // an authority may take minutes to answer, and nobody waits for it at the end
+	}
 	if a.renew != nil {
 		serving.Go(func() { a.keepRenewed(naming) })
 	}
@@ -540,7 +592,7 @@ func (a *App) keepRenewed(ctx context.Context) {
 // announce writes the one line on standard output that tells where the server is.
 func (a *App) announce() error {
 	scheme := "http"
-	if a.config.TLSCert != "" {
+	if a.config.TLS() {
 		scheme = "https"
 	}
 	address := func(l net.Listener) string {

@@ -53,6 +53,8 @@ type files struct {
 	intent *os.File
 	signer ed25519.PrivateKey
 	keep   Retention
+	head   uint64  // how many records there were at least, by what is kept elsewhere
+	keeper *keeper // of the head; nil until the files are recovered
 
 	chain       link // of the last record
 	parts       []part
@@ -223,6 +225,9 @@ func (f *files) writeOpenIntents() (fresh *os.File, size int64, err error) {
 }
 
 func (f *files) close() error {
+	if f.keeper != nil {
+		f.keeper.close()
+	}
 	var errs []error
 	for _, file := range []*os.File{f.intent, f.log} {
 		if file != nil {

@@ -92,6 +92,8 @@ type Options struct {
 	// Signer signs the digests; LoadSigner keeps one.
 	Signer ed25519.PrivateKey
 	Keep   Retention
+	// Head, unless nil, is where the number of records is kept besides.
+	Head   Head
 	Logger *slog.Logger
 	Now    func() time.Time
 }
@@ -109,6 +111,14 @@ func open(dir string, options Options, disk disk) (*Log, error) {
 	}
 	f := &files{
 		dir: dir, disk: disk, logger: options.Logger, now: options.Now, signer: options.Signer, keep: options.Keep, open: make(map[string][]byte),
+	}
+	if options.Head != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
+		defer cancel()
+		var err error
+		if f.head, err = options.Head.Load(ctx); err != nil {
+			return nil, fmt.Errorf("open the audit log: how far it goes: %w", err)
+		}
 	}
 	if err := f.finishRotation(); err != nil {
 		return nil, fmt.Errorf("open the audit log: %w", err)
@@ -140,6 +150,7 @@ func open(dir string, options Options, disk disk) (*Log, error) {
 		files:   f,
 		next:    newBatch(nil),
 	}
+	f.keeper = keep(options.Head, options.Logger)
 	f.seal(f.now())
 	go l.run()
 	return l, nil
@@ -286,6 +297,8 @@ func (l *Log) run() {
 		}
 		if l.files.unsealed() {
 			due = time.After(time.Until(l.files.sealed.Add(sealEvery)))
+		} else if l.files.keep.Age > 0 {
+			due = time.After(maintainEvery)
 		}
 		select {
 		case <-l.wake:

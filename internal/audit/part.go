@@ -58,13 +58,17 @@ func (f *files) resume(at time.Time) (lost string, err error) {
 	switch {
 	case err == nil:
 		f.parts = stated.Files
-		lost, err = f.compare()
+		if last := f.parts[len(f.parts)-1].Last.Sequence; last < f.head {
+			lost = fmt.Sprintf("the digest is of %d records, and there were %d", last, f.head)
+		} else {
+			lost, err = f.compare()
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		var chained bool
-		if _, chained, err = f.link(f.size); chained {
+		if _, chained, err = f.link(f.size); chained || f.head > 0 {
 			lost = "there is no signed digest"
 		}
-		if !chained && f.size == 0 && err == nil {
+		if lost == "" && f.size == 0 && err == nil {
 			f.parts = []part{{Name: LogFile}}
 			return "", nil
 		}
@@ -81,8 +85,8 @@ func (f *files) resume(at time.Time) (lost string, err error) {
 		}
 	}
 	// A name is not given to two files: numbers go on.
-	last := link{}
-	if len(f.parts) > 0 {
+	last := link{Sequence: f.head}
+	if len(f.parts) > 0 && f.parts[len(f.parts)-1].Last.Sequence > last.Sequence {
 		last = f.parts[len(f.parts)-1].Last
 	}
 	if says, chained, err := f.link(f.size); err != nil {
@@ -178,6 +182,7 @@ func (f *files) seal(at time.Time) {
 	switch {
 	case err == nil:
 		f.sealedSize = f.size
+		f.keeper.tell(f.chain.Sequence)
 		if f.sealTrouble {
 			f.logger.Info("the audit log's digest can be signed again")
 		}
@@ -194,25 +199,28 @@ func (f *files) unsealed() bool { return f.size != f.sealedSize && len(f.carry) 
 type Retention struct {
 	// Size is of one file, in bytes: a larger one is rotated. A file is rotated after a day, too, when Age is set.
 	Size int64
-	// Age is how long a rotated file is kept after its last record.
+	// Age is how long a file is kept after it was rotated.
 	Age time.Duration
 }
 
-const rotateAfter = 24 * time.Hour
+const (
+	rotateAfter = 24 * time.Hour
+	// maintainEvery is how often files are looked at when nothing is recorded.
+	maintainEvery = time.Hour
+)
 
 // maintain rotates a file that is due, and removes those that are too old.
 func (f *files) maintain(at time.Time) {
-	if f.size == 0 || len(f.carry) > 0 {
+	if len(f.carry) > 0 {
 		return
 	}
 	large := f.keep.Size > 0 && f.size >= f.keep.Size
 	old := f.keep.Age > 0 && at.Sub(f.began) >= rotateAfter
-	if !large && !old {
-		return
-	}
-	if err := f.rotate(at); err != nil {
-		f.logger.Warn("the audit log can't be rotated", "err", err)
-		return
+	if f.size > 0 && (large || old) {
+		if err := f.rotate(at); err != nil {
+			f.logger.Warn("the audit log can't be rotated", "err", err)
+			return
+		}
 	}
 	if err := f.forget(at); err != nil {
 		f.logger.Warn("an audit log that is too old can't be removed", "err", err)
@@ -241,7 +249,7 @@ func (f *files) rotate(at time.Time) error {
 	}
 	parts := slices.Clone(f.parts)
 	before := &parts[len(parts)-1]
-	before.Name, before.Size, before.Last = rotated(before.First), f.size, f.chain
+	before.Name, before.Size, before.Last, before.Rotated = rotated(before.First), f.size, f.chain, at.UTC().Truncate(time.Second)
 	if _, err := os.Lstat(filepath.Join(f.dir, before.Name)); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(fmt.Errorf("%s: %w", before.Name, errors.Join(fs.ErrExist, err)), fresh.Close())
 	}
@@ -275,12 +283,10 @@ func (f *files) forget(at time.Time) error {
 	all := f.parts
 	var gone []string
 	for len(f.parts) > 1 {
-		path := filepath.Join(f.dir, f.parts[0].Name)
-		info, err := os.Stat(path)
-		if err == nil && at.Sub(info.ModTime()) < f.keep.Age {
+		if at.Sub(f.parts[0].Rotated) < f.keep.Age {
 			break
 		}
-		gone = append(gone, path)
+		gone = append(gone, filepath.Join(f.dir, f.parts[0].Name))
 		f.parts = f.parts[1:]
 	}
 	if len(gone) == 0 {

@@ -111,6 +111,8 @@ type part struct {
 	Unchained int64  `json:"unchained,omitempty"`
 	First     link   `json:"first"`
 	Last      link   `json:"last"`
+	// Rotated is when it got its name: no record in it is younger.
+	Rotated time.Time `json:"rotated,omitzero"`
 }
 
 func (s statement) text() ([]byte, error) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -285,15 +287,10 @@ func TestRotation(t *testing.T) {
 	}
 	for day := range 6 {
 		record(fmt.Sprint("day ", day))
+		// What the file system says of their age decides nothing.
 		for _, path := range logs(t, dir) {
-			info, err := os.Stat(path)
-			if err != nil {
+			if err := os.Chtimes(path, time.Time{}, clock.AddDate(-1, 0, 0)); err != nil {
 				t.Fatal(err)
-			}
-			if time.Since(info.ModTime()) < time.Hour {
-				if err := os.Chtimes(path, clock, clock); err != nil {
-					t.Fatal(err)
-				}
 			}
 		}
 		clock = clock.Add(25 * time.Hour)
@@ -319,11 +316,12 @@ func TestRotation(t *testing.T) {
 	}
 	last := &stated.Files[len(stated.Files)-1]
 	next := part{Name: LogFile, First: last.Last, Last: last.Last}
-	last.Name = rotated(last.First)
+	last.Name, last.Rotated = rotated(last.First), clock
 	stated.Files = append(stated.Files, next)
 	if err := stated.write(dir, signer()); err != nil {
 		t.Fatal(err)
 	}
+	o.Keep = Retention{} // nothing is too old now
 	record("after the crash")
 	if r := verified(t, dir); len(r.Findings) > 0 || r.Files != len(all)+1 {
 		t.Errorf("after a crash in the middle: %+v", r)
@@ -333,5 +331,89 @@ func TestRotation(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, LogFile)); err != nil || strings.Count(string(text), "\n") != 1 {
 		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// memory is a Head.
+type memory struct {
+	mu      sync.Mutex
+	records uint64
+}
+
+func (m *memory) Load(context.Context) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.records, nil
+}
+
+func (m *memory) Save(_ context.Context, records uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records = records
+	return nil
+}
+
+// TestRollback: files that were put back together with their digest, or that are gone with it, are not what the head says.
+func TestRollback(t *testing.T) {
+	head := &memory{}
+	record := func(dir string, records int) {
+		t.Helper()
+		o := options(now)
+		o.Head = head
+		l, err := Open(dir, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range records {
+			e := call(newID(), false)
+			if err := errors.Join(l.Intent(t.Context(), e), l.Outcome(t.Context(), e)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	record(dir, 3)
+	older := t.TempDir()
+	if err := os.CopyFS(older, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	record(dir, 4)
+	record(dir, 0)
+	if r := verified(t, dir); len(r.Findings) > 0 || head.records != 7 {
+		t.Fatalf("untouched: %+v, head %d", r, head.records)
+	}
+	for name, change := range map[string]func(dir string) error{
+		"rolled back": func(dir string) error {
+			return errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(older)))
+		},
+		"removed": func(dir string) error { return os.RemoveAll(dir) },
+		"without its chain": func(dir string) error {
+			path := filepath.Join(dir, LogFile)
+			text, err := os.ReadFile(path)
+			var bare []byte
+			for line := range bytes.Lines(text) {
+				record, _, _ := split(line)
+				bare = append(append(bare, record...), '\n')
+			}
+			return errors.Join(err, os.WriteFile(path, bare, 0o600), os.Remove(filepath.Join(dir, DigestFile)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			touched := filepath.Join(t.TempDir(), "trail")
+			if err := errors.Join(os.CopyFS(touched, os.DirFS(dir)), change(touched)); err != nil {
+				t.Fatal(err)
+			}
+			head.records = 7
+			record(touched, 2)
+			if r := verified(t, touched); len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Text, IntegrityLost) {
+				t.Errorf("%+v", r)
+			}
+			if head.records < 10 {
+				t.Errorf("numbers do not go on: %d", head.records)
+			}
+		})
 	}
 }

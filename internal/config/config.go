@@ -13,6 +13,12 @@ import (
 	"time"
 )
 
+// How many connections the API and LDAP take, where the configuration says 0.
+const (
+	DefaultConnections        = 4096
+	DefaultAddressConnections = 512
+)
+
 // DefaultData is where a server keeps its state unless told otherwise, relative to the working directory.
 const DefaultData = "./latchkey-data"
 
@@ -29,10 +35,15 @@ type Config struct {
 	KpasswdListen string `name:"kpasswd-listen" env:"LATCHKEY_KPASSWD_LISTEN" default:"127.0.0.1:10464" group:"Addresses" help:"Address for changing passwords by Kerberos, over UDP and TCP; empty turns it off."`
 	FreePorts     bool   `name:"free-ports" env:"LATCHKEY_FREE_PORTS" group:"Addresses" help:"Take a free port at each of these addresses, whatever port it names, so that servers do not get in each other's way; the ready line tells which."`
 
-	TLSCert      string `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" group:"API over TLS" help:"Certificate chain (PEM) for the AWS API."`
-	TLSKey       string `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" group:"API over TLS" help:"Private key (PEM) of --tls-cert."`
-	ClientCA     string `name:"client-ca" env:"LATCHKEY_CLIENT_CA" placeholder:"FILE" group:"API over TLS" help:"CA certificates (PEM): the API then takes connections only from clients whose certificate one of them has signed."`
-	InsecureHTTP bool   `name:"insecure-http" env:"LATCHKEY_INSECURE_HTTP" group:"API over TLS" help:"Let the API listen beyond loopback without TLS, for use behind a proxy that ends TLS."`
+	TLSCert       string   `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" group:"API over TLS" help:"Certificate chain (PEM) for the AWS API."`
+	TLSKey        string   `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" group:"API over TLS" help:"Private key (PEM) of --tls-cert."`
+	ClientCA      string   `name:"client-ca" env:"LATCHKEY_CLIENT_CA" placeholder:"FILE" group:"API over TLS" help:"CA certificates (PEM): the API then takes connections only from clients whose certificate one of them has signed."`
+	ACMEDomain    []string `name:"acme-domain" env:"LATCHKEY_ACME_DOMAIN" placeholder:"NAME" group:"API over TLS" help:"Name that the API has a certificate for, got and renewed by ACME from --acme-directory, whose terms you accept; repeatable. Connections to port 443 of that name have to reach --listen."`
+	ACMEDirectory string   `name:"acme-directory" env:"LATCHKEY_ACME_DIRECTORY" placeholder:"URL" default:"https://acme-v02.api.letsencrypt.org/directory" group:"API over TLS" help:"Authority that certificates come from."`
+	ACMECA        string   `name:"acme-ca" env:"LATCHKEY_ACME_CA" placeholder:"FILE" group:"API over TLS" help:"CA certificates (PEM) that the authority's own is signed by; the system's otherwise."`
+	ACMEEmail     string   `name:"acme-email" env:"LATCHKEY_ACME_EMAIL" placeholder:"ADDRESS" group:"API over TLS" help:"Where the authority may write to."`
+
+	InsecureHTTP bool `name:"insecure-http" env:"LATCHKEY_INSECURE_HTTP" group:"API over TLS" help:"Let the API listen beyond loopback without TLS, for use behind a proxy that ends TLS."`
 
 	LDAPTLSCert string `name:"ldap-tls-cert" env:"LATCHKEY_LDAP_TLS_CERT" placeholder:"FILE" group:"LDAP over TLS" help:"Certificate chain (PEM) for StartTLS and LDAPS, in place of one that the server makes."`
 	LDAPTLSKey  string `name:"ldap-tls-key" env:"LATCHKEY_LDAP_TLS_KEY" placeholder:"FILE" group:"LDAP over TLS" help:"Private key (PEM) of --ldap-tls-cert."`
@@ -65,6 +76,12 @@ type Config struct {
 	ThrottleDirectory string `name:"throttle-directory" env:"LATCHKEY_THROTTLE_DIRECTORY" placeholder:"RATE:BURST" group:"Limits" help:"How many calls upon one directory are taken."`
 	ThrottleUser      string `name:"throttle-user" env:"LATCHKEY_THROTTLE_USER" placeholder:"RATE:BURST" group:"Limits" help:"How often one user's password is reset, such as 0.1:5: five times at once, and then every ten seconds."`
 
+	ThrottleSource  string `name:"throttle-source" env:"LATCHKEY_THROTTLE_SOURCE" default:"100:1000" placeholder:"RATE:BURST" group:"Limits" help:"How many logins by LDAP and by Kerberos may fail from one address; more are refused unseen. Of calls whose signature proves nothing, the audit trail has one a second then. Empty for no limit."`
+	ThrottleAccount string `name:"throttle-account" env:"LATCHKEY_THROTTLE_ACCOUNT" placeholder:"RATE:BURST" group:"Limits" help:"How many logins to one account of an embedded directory may fail; more are refused unseen, whatever the directory's lockout policy."`
+
+	MaxConnections        int `name:"max-connections" env:"LATCHKEY_MAX_CONNECTIONS" default:"4096" group:"Limits" help:"How many connections the API takes at once, and LDAP as many."`
+	MaxAddressConnections int `name:"max-address-connections" env:"LATCHKEY_MAX_ADDRESS_CONNECTIONS" default:"512" group:"Limits" help:"How many of them one address may have."`
+
 	AuditFileSize int64         `name:"audit-file-size" env:"LATCHKEY_AUDIT_FILE_SIZE" default:"256" placeholder:"MIB" group:"Audit" help:"Size, in MiB, beyond which audit.log gets another name and a new one begins."`
 	AuditKeep     time.Duration `name:"audit-keep" env:"LATCHKEY_AUDIT_KEEP" placeholder:"TIME" group:"Audit" help:"How long records are kept at least, such as 2160h; then files that hold only older ones are removed, and a new one begins each day. Without it all are kept."`
 
@@ -73,6 +90,9 @@ type Config struct {
 
 	File File `name:"config" env:"LATCHKEY_CONFIG" placeholder:"FILE" help:"YAML file of these options: its keys are the flags' names without the dashes. A flag or an environment variable goes before it."`
 }
+
+// TLS says whether the API is behind TLS.
+func (c *Config) TLS() bool { return c.TLSCert != "" || len(c.ACMEDomain) > 0 }
 
 // Level is LogLevel as slog knows it.
 func (c *Config) Level() slog.Level {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"os"
@@ -35,10 +36,22 @@ func (c *Config) Validate() error {
 	v.events(c)
 	v.roles(c)
 	for _, each := range []struct{ flag, text string }{
-		{"--throttle-key", c.ThrottleKey}, {"--throttle-directory", c.ThrottleDirectory}, {"--throttle-user", c.ThrottleUser},
+		{"--throttle-key", c.ThrottleKey},
+		{"--throttle-directory", c.ThrottleDirectory},
+		{"--throttle-user", c.ThrottleUser},
+		{"--throttle-source", c.ThrottleSource},
+		{"--throttle-account", c.ThrottleAccount},
 	} {
 		if _, err := throttle.Parse(each.text); err != nil {
 			v.add("", "%s: %v", each.flag, err)
+		}
+	}
+	for _, each := range []struct {
+		flag  string
+		value int
+	}{{"--max-connections", c.MaxConnections}, {"--max-address-connections", c.MaxAddressConnections}} {
+		if each.value < 0 || each.value > maxConnections {
+			v.add("", "%s: %d is not a number up to %d", each.flag, each.value, maxConnections)
 		}
 	}
 	if c.AuditFileSize < 0 || c.AuditFileSize > maxAuditFile {
@@ -96,9 +109,12 @@ func (v *validation) events(c *Config) {
 }
 
 const (
-	maxAuditFile = 1 << 20
-	minAuditKeep = 24 * time.Hour
+	maxConnections = 1 << 20
+	maxAuditFile   = 1 << 20
+	minAuditKeep   = 24 * time.Hour
 )
+
+var domainName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
@@ -173,12 +189,36 @@ func loopback(address string) bool {
 }
 
 func (v *validation) api(c *Config) {
-	if !loopback(c.Listen) && c.TLSCert == "" && c.TLSKey == "" && !c.InsecureHTTP && !c.Dev {
-		v.add("give --tls-cert and --tls-key, or --insecure-http behind a proxy that ends TLS",
+	if !loopback(c.Listen) && !c.TLS() && c.TLSKey == "" && !c.InsecureHTTP && !c.Dev {
+		v.add("give --tls-cert and --tls-key, or --acme-domain, or --insecure-http behind a proxy that ends TLS",
 			"--listen: %s is reachable from other machines, and without TLS passwords would cross the network in the clear", c.Listen)
 	}
-	if c.InsecureHTTP && c.TLSCert != "" {
-		v.add("leave one of the two out", "--insecure-http: contradicts --tls-cert")
+	if c.InsecureHTTP && c.TLS() {
+		v.add("leave one of the two out", "--insecure-http: contradicts --tls-cert and --acme-domain")
+	}
+	v.acme(c)
+}
+
+func (v *validation) acme(c *Config) {
+	if len(c.ACMEDomain) == 0 {
+		return
+	}
+	if c.TLSCert != "" {
+		v.add("leave one of the two out", "--acme-domain: contradicts --tls-cert")
+	}
+	for _, name := range c.ACMEDomain {
+		if !domainName.MatchString(name) {
+			v.add("such as ds.example.com", "--acme-domain: %q is not a DNS name in small letters", name)
+		}
+	}
+	if at, err := url.Parse(c.ACMEDirectory); err != nil || at.Scheme != "https" || at.Host == "" {
+		v.add("", "--acme-directory: %q is not an https URL", c.ACMEDirectory)
+	}
+	if c.ACMECA != "" {
+		v.authority("--acme-ca", c.ACMECA)
+	}
+	if _, err := mail.ParseAddress(c.ACMEEmail); c.ACMEEmail != "" && err != nil {
+		v.add("", "--acme-email: %q is not an address: %v", c.ACMEEmail, err)
 	}
 }
 
@@ -215,8 +255,8 @@ func (v *validation) files(c *Config) {
 	v.pair("--ldap-tls-cert", c.LDAPTLSCert, "--ldap-tls-key", c.LDAPTLSKey)
 	if c.ClientCA != "" {
 		v.authority("--client-ca", c.ClientCA)
-		if c.TLSCert == "" {
-			v.add("", "--client-ca: clients show certificates only over TLS: it needs --tls-cert")
+		if !c.TLS() {
+			v.add("", "--client-ca: clients show certificates only over TLS: it needs --tls-cert or --acme-domain")
 		}
 	}
 	if c.Seed != "" {

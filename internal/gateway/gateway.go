@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,6 +31,9 @@ import (
 const (
 	// maxBody is enough for the greatest request of the model, StartSchemaExtension's.
 	maxBody = 2 << 20
+	// smallBody is enough for nearly all; maxLarge is how many larger ones are taken at once.
+	smallBody = 64 << 10
+	maxLarge  = 64
 	// deadline is how long an operation may take.
 	deadline = 30 * time.Second
 
@@ -53,6 +58,8 @@ type Gateway struct {
 	Account string // 12 digits
 	Logger  *slog.Logger
 	Now     func() time.Time
+
+	large atomic.Int64 // bodies beyond smallBody that are held
 }
 
 // exchange is one request on its way through the pipeline.
@@ -77,7 +84,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.serveQuery(ctx, w, r)
 		return
 	}
-	body, err := readBody(w, r)
+	body, done, err := g.readBody(w, r)
+	defer done()
 	defer clear(body)
 	if err != nil {
 		g.refuse(w, x, err)
@@ -119,7 +127,7 @@ func (g *Gateway) call(ctx context.Context, x *exchange, r *http.Request, body [
 	// 3. Does the signature prove the key?
 	var err error
 	if x.proof, err = g.Verifier.Verify(ctx, r, body); err != nil {
-		return nil, err
+		return nil, g.limitFailure(r, err)
 	}
 	x.event.UserIdentity = audit.Identify(x.proof.Principal)
 	x.event.AWSRegion, x.event.RecipientAccountID = x.proof.Region, x.proof.Principal.Account
@@ -221,19 +229,34 @@ func (g *Gateway) recognize(x *exchange, r *http.Request, body []byte) error {
 	return wire.Syntax(body)
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readBody is the whole body. done is called when it is not needed any more.
+func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
+	done = func() {}
 	if r.ContentLength > maxBody {
-		return nil, fault.New(fault.RequestTooLarge, "")
+		return nil, done, fault.New(fault.RequestTooLarge, "")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	in := http.MaxBytesReader(w, r.Body, maxBody)
+	body, err = io.ReadAll(io.LimitReader(in, smallBody))
+	if err == nil && len(body) == smallBody {
+		done = func() { g.large.Add(-1) }
+		if g.large.Add(1) > maxLarge {
+			return body, done, fault.New(fault.ServiceUnavailable, "Too many large requests are at work.")
+		}
+		var rest []byte
+		rest, err = io.ReadAll(in)
+		small := body
+		body = slices.Concat(small, rest)
+		clear(small)
+		clear(rest)
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return body, fault.New(fault.RequestTooLarge, "")
+		return body, done, fault.New(fault.RequestTooLarge, "")
 	case err != nil:
-		return body, fault.New(fault.Serialization, "The request's body could not be read.").Because(err)
+		return body, done, fault.New(fault.Serialization, "The request's body could not be read.").Because(err)
 	}
-	return body, nil
+	return body, done, nil
 }
 
 // answer writes a result. aws-sdk-php can't read the empty body that AWS documents for operations without output.

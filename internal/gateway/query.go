@@ -56,7 +56,8 @@ func isQuery(r *http.Request) bool {
 func (g *Gateway) serveQuery(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	id := uuid.NewString()
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	body, err := readBody(w, r)
+	body, done, err := g.readBody(w, r)
+	defer done()
 	defer clear(body)
 	if err != nil {
 		g.refuseQuery(w, id, "", err)
@@ -140,11 +141,11 @@ func (g *Gateway) identifyQuery(ctx context.Context, x *exchange, r *http.Reques
 	if x.name == sts.AssumeRoleWithWebIdentity {
 		x.proof.Region = globalRegion
 		if call.Vouched, err = g.STS.Vouch(ctx, call.Form); err != nil {
-			return err
+			return g.limitFailure(r, err)
 		}
 		x.proof.Principal = call.Vouched.Principal
 	} else if x.proof, err = g.Verifier.Verify(ctx, r, body); err != nil {
-		return err
+		return g.limitFailure(r, err)
 	}
 	call.Principal = x.proof.Principal
 	return nil

@@ -2,9 +2,14 @@ package gateway
 
 import (
 	"errors"
+	"net"
+	"net/http"
+	"net/netip"
 	"strings"
 	"time"
+	"unicode"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/fault"
 	"latchkey/internal/operation"
 	"latchkey/internal/throttle"
@@ -15,6 +20,7 @@ type Limits struct {
 	Key       *throttle.Buckets // by access key
 	Directory *throttle.Buckets // by directory that is called upon
 	User      *throttle.Buckets // by user whose password is reset
+	Failures  *throttle.Buckets // by network (see admission.Network) whose signatures prove nothing
 }
 
 // throttled is why a call is refused. quiet is that the audit trail has had one like it within the last second: a flood of
@@ -34,6 +40,19 @@ func take(b *throttle.Buckets, name, which string, now time.Time) error {
 	return fault.New(fault.Throttling, "Rate exceeded").Because(&throttled{which, !first})
 }
 
+// limitFailure is why the signature proves nothing. A network that fails too often is still answered, and recorded once a second.
+func (g *Gateway) limitFailure(r *http.Request, err error) error {
+	if ok, first := g.Limits.Failures.Take(networkOf(r), g.Now()); !ok && !first {
+		return errors.Join(err, &throttled{"from this address", true})
+	}
+	return err
+}
+
+func networkOf(r *http.Request) string {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return admission.Network(net.TCPAddrFromAddrPort(from)).String()
+}
+
 func (g *Gateway) limitKey(x *exchange) error {
 	return take(g.Limits.Key, x.proof.Principal.Source(), "by this access key", g.Now())
 }
@@ -51,7 +70,18 @@ func (g *Gateway) limitSubject(x *exchange) error {
 		return nil
 	}
 	user, _ := x.service.Redact(x.name, x.request)["userName"].(string)
-	return take(g.Limits.User, id+" "+strings.ToLower(user), "for this user", g.Now())
+	return take(g.Limits.User, id+" "+foldName(user), "for this user", g.Now())
+}
+
+// foldName is the same for all names that strings.EqualFold holds for equal, as whoever finds the user does.
+func foldName(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, name)
 }
 
 func quiet(err error) bool {

@@ -84,7 +84,7 @@ func (s *Server) prove(ctx context.Context, r *request, clients []*embedded.Prin
 		}
 		return client, &proof{key: keyOf(client, kind)}, s.refused(r, client, client.Standing())
 	}
-	if s.failures.many(r.network, now, s.options.Limits.Failures) {
+	if s.options.Failures.Spent(r.network, now) {
 		return nil, nil, refuse(errorcode.KDC_ERR_SVC_UNAVAILABLE, "there were too many wrong passwords from this address")
 	}
 	for _, each := range clients {
@@ -96,7 +96,7 @@ func (s *Server) prove(ctx context.Context, r *request, clients []*embedded.Prin
 			return each, proved, s.refused(r, each, each.Settle(ctx, true))
 		}
 	}
-	s.failures.note(r.network, now)
+	s.options.Failures.Take(r.network, now)
 	if err := s.refused(r, client, client.Settle(ctx, false)); err != nil {
 		return nil, nil, err
 	}

@@ -27,6 +27,7 @@ import (
 
 	"latchkey/internal/directory"
 	"latchkey/internal/kdc"
+	"latchkey/internal/throttle"
 )
 
 // gokrb5 is a client of another make than MIT's.
@@ -455,7 +456,7 @@ func TestGuesses(t *testing.T) {
 	engine := newEngine(t, time.Now)
 	newDomain(t, engine, "d-1234567890", directory.SimpleAD)
 	still := time.Now()
-	server := kdc.New(kdc.Options{Engine: engine, Now: func() time.Time { return still }, Limits: kdc.Limits{Failures: 2}})
+	server := kdc.New(kdc.Options{Engine: engine, Now: func() time.Time { return still }, Failures: throttle.New(throttle.Rate{PerSecond: 1, Burst: 2})})
 	request, err := messages.NewASReqForTGT("CORP.EXAMPLE.COM", config.New(), types.NewPrincipalName(nametype.KRB_NT_PRINCIPAL, "Administrator"))
 	if err != nil {
 		t.Fatal(err)

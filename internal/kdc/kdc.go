@@ -17,6 +17,7 @@ import (
 	"github.com/jcmturner/gokrb5/v8/types"
 
 	"latchkey/internal/directory/embedded"
+	"latchkey/internal/throttle"
 )
 
 // What a ticket is worth at most, and how far clocks may be apart: AD's defaults (MS-GPSB section 2.2.1.2).
@@ -34,6 +35,9 @@ type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now    func() time.Time
 	Limits Limits
+	// Failures has a token less for each wrong password from a network. What one that has spent all tries is refused unseen: a key
+	// is compared so fast that it could be guessed. Nil bounds nothing.
+	Failures *throttle.Buckets
 }
 
 // Peer is who has sent a message.
@@ -51,7 +55,7 @@ func (s *Server) Answer(ctx context.Context, message []byte, peer Peer) []byte {
 		s.log.Debug("KDC request can't be read", "err", err)
 		return nil
 	}
-	r.network = peer.Network
+	r.network = peer.Network.String()
 	reply, err := s.exchange(ctx, r)
 	if err == nil {
 		s.log.Debug("KDC request", "kind", r.kind(), "client", r.clientName(), "realm", r.ReqBody.Realm, "server", r.ReqBody.SName.PrincipalNameString())

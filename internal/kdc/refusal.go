@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-ldap/ldap/v3"
 	"github.com/jcmturner/gofork/encoding/asn1"
 	"github.com/jcmturner/gokrb5/v8/iana"
 	"github.com/jcmturner/gokrb5/v8/iana/errorcode"
@@ -50,6 +51,9 @@ var loginRefusals = map[string]refusal{
 func explain(err error) error {
 	if known, ok := loginRefusals[directory.DataCode(err)]; ok {
 		return &known
+	}
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultBusy) {
+		return refuse(errorcode.KDC_ERR_SVC_UNAVAILABLE, "try again later")
 	}
 	return err
 }

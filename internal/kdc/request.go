@@ -3,7 +3,6 @@ package kdc
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -23,7 +22,7 @@ type request struct {
 	message []byte
 	body    []byte
 	armor   *armor // nil without FAST
-	network netip.Prefix
+	network string
 }
 
 // rawRequest is the outermost part of a KDC-REQ.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/jcmturner/gokrb5/v8/iana/errorcode"
 	"github.com/jcmturner/gokrb5/v8/types"
+
+	"latchkey/internal/admission"
 )
 
 // Limits bound what clients may use. A zero field stands for its default.
@@ -27,9 +29,6 @@ type Limits struct {
 	// Message is the time from a request's first byte over TCP to its last (10 s), Idle how long a connection may be silent (30 s),
 	// Operation what an exchange may take (30 s), Write what a peer may take to accept a reply (10 s).
 	Message, Idle, Operation, Write time.Duration
-	// Failures is how many wrong passwords a second one address, or one /64 of IPv6, may try (100). What it tries beyond is refused
-	// unseen: a key is compared so fast that it could be guessed.
-	Failures int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -42,7 +41,6 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Idle, 30*time.Second)
 	setDefault(&l.Operation, 30*time.Second)
 	setDefault(&l.Write, 10*time.Second)
-	setDefault(&l.Failures, 100)
 	return l
 }
 
@@ -54,11 +52,11 @@ func setDefault[T int | time.Duration](field *T, value T) {
 
 // Server answers for all directories of an engine.
 type Server struct {
-	options  Options
-	log      *slog.Logger
-	replays  replays
-	failures failures
-	slots    chan struct{}
+	options Options
+	log     *slog.Logger
+	replays replays
+	slots   chan struct{}
+	door    *admission.Door
 
 	// running ends when exchanges have to stop: at Shutdown's deadline.
 	running context.Context
@@ -67,8 +65,7 @@ type Server struct {
 	mu          sync.Mutex
 	draining    bool
 	listeners   map[*listener]struct{}
-	connections map[net.Conn]netip.Prefix
-	perAddress  map[netip.Prefix]int
+	connections map[net.Conn]struct{}
 	work        sync.WaitGroup
 }
 
@@ -83,7 +80,8 @@ func New(options Options) *Server {
 	options.Limits = options.Limits.withDefaults()
 	s := &Server{
 		options: options, log: options.Logger, slots: make(chan struct{}, options.Limits.InFlight),
-		listeners: map[*listener]struct{}{}, connections: map[net.Conn]netip.Prefix{}, perAddress: map[netip.Prefix]int{},
+		door:      admission.NewDoor(options.Limits.Connections, options.Limits.ConnectionsPerAddress),
+		listeners: map[*listener]struct{}{}, connections: map[net.Conn]struct{}{},
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
 	return s
@@ -177,7 +175,7 @@ func (s *Server) serveUDP(conn net.PacketConn, answer handler, tooBig func([]byt
 		go func() {
 			defer s.work.Done()
 			defer func() { <-s.slots }()
-			reply := s.answer(answer, message, Peer{network(peer), localFor(bound, peer)})
+			reply := s.answer(answer, message, Peer{admission.Network(peer), localFor(bound, peer)})
 			if tooBig != nil && len(reply) > s.options.Limits.DatagramBytes {
 				reply = tooBig(message)
 			}
@@ -233,50 +231,35 @@ func (s *Server) serveTCP(listener net.Listener, answer handler) error {
 
 // accept takes a connection over, or closes it when there are too many.
 func (s *Server) accept(conn net.Conn, answer handler) {
-	prefix := network(conn.RemoteAddr())
-	s.mu.Lock()
-	full := len(s.connections) >= s.options.Limits.Connections || s.perAddress[prefix] >= s.options.Limits.ConnectionsPerAddress
-	if s.draining || full {
-		s.mu.Unlock()
+	network := admission.Network(conn.RemoteAddr())
+	if !s.door.Enter(network) {
 		_ = conn.Close()
 		return
 	}
-	s.connections[conn] = prefix
-	s.perAddress[prefix]++
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		s.door.Leave(network)
+		_ = conn.Close()
+		return
+	}
+	s.connections[conn] = struct{}{}
 	s.work.Add(1)
 	s.mu.Unlock()
 	go func() {
 		defer s.work.Done()
-		defer s.end(conn)
+		defer s.end(conn, network)
 		err := s.converse(conn, answer)
 		s.log.Debug("KDC connection ended", "peer", conn.RemoteAddr().String(), "reason", err)
 	}()
 }
 
-func (s *Server) end(conn net.Conn) {
+func (s *Server) end(conn net.Conn, network netip.Prefix) {
 	_ = conn.Close()
+	s.door.Leave(network)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	prefix := s.connections[conn]
 	delete(s.connections, conn)
-	if s.perAddress[prefix]--; s.perAddress[prefix] <= 0 {
-		delete(s.perAddress, prefix)
-	}
-}
-
-// network is what connections are counted under: an address, or a /64 of IPv6.
-func network(addr net.Addr) netip.Prefix {
-	parsed, err := netip.ParseAddrPort(addr.String())
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip := parsed.Addr().Unmap().WithZone("")
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	prefix, _ := ip.Prefix(bits)
-	return prefix
 }
 
 // converse answers what comes over a connection, each message after its length (RFC 4120 section 7.2.2).
@@ -296,7 +279,7 @@ func (s *Server) converse(conn net.Conn, answer handler) error {
 		case <-s.running.Done():
 			return s.running.Err()
 		}
-		reply := s.answer(answer, message, Peer{network(conn.RemoteAddr()), local.Addr().Unmap()})
+		reply := s.answer(answer, message, Peer{admission.Network(conn.RemoteAddr()), local.Addr().Unmap()})
 		<-s.slots
 		if len(reply) == 0 {
 			return errMalformed

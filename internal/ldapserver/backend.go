@@ -19,6 +19,8 @@ type Peer struct {
 	// Certificates is what the other end showed in the TLS handshake, its own first. It has proved that it has the key; who
 	// signed them is for the tree to say.
 	Certificates []*x509.Certificate
+
+	network string // that its failed logins are counted under
 }
 
 // Backend is the tree behind the server. Its methods are called from many connections at once.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -68,7 +69,7 @@ func (c *connection) authenticate(m message) (progress, error) {
 		return progress{}, err
 	}
 	c.session, c.bound = nil, false
-	step, err := c.prove(m, version, name, kind, proof)
+	step, err := c.tried(kind, proof, func() (progress, error) { return c.prove(m, version, name, kind, proof) })
 	switch {
 	case err == nil && step.session == nil && step.answer != nil:
 		err = refuse(ldap.LDAPResultSaslBindInProgress, "")
@@ -85,6 +86,21 @@ func (c *connection) authenticate(m message) (progress, error) {
 	}
 	c.session, c.bound = step.session, true
 	return step, nil
+}
+
+// tried is what a login comes to, unless too many from the same network have failed: then it is not looked at.
+func (c *connection) tried(kind byte, proof []byte, login func() (progress, error)) (progress, error) {
+	failures, network := c.server.options.Failures, c.peer.network
+	anonymous := kind == tagSimple && len(proof) == 0
+	if !anonymous && failures.Spent(network, time.Now()) {
+		c.negotiation = nil
+		return progress{}, refuse(ldap.LDAPResultBusy, "there were too many failed logins from this address; try again later")
+	}
+	step, err := login()
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) {
+		failures.Take(network, time.Now())
+	}
+	return step, err
 }
 
 // prove is empty without an error for an anonymous bind.

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"time"
+
+	"latchkey/internal/throttle"
 )
 
 // Options is what a server is made of. Backend and TLS are required.
@@ -14,6 +16,9 @@ type Options struct {
 	// Logger gets every operation at debug level and refused binds at info, without passwords. Nil discards.
 	Logger *slog.Logger
 	Limits Limits
+	// Failures has a token less for each refused login of a network (see admission.Network). What comes from one that has spent
+	// all is refused unseen. Nil bounds nothing.
+	Failures *throttle.Buckets
 }
 
 // Limits bound what clients may use. A zero field stands for its default.

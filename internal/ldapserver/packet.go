@@ -66,10 +66,9 @@ func (s *Server) answerPacket(packet []byte, from net.Addr) (answer []byte) {
 	if err != nil || r.BaseDN != "" || r.Scope != ldap.ScopeBaseObject || len(r.Attributes) != 1 || !strings.EqualFold(r.Attributes[0], netlogon) {
 		return nil
 	}
-	loopback, _ := locate(from)
 	ctx, cancel := context.WithTimeout(s.running, s.options.Limits.Operation)
 	defer cancel()
-	result, err := s.options.Backend.Anonymous(Peer{Loopback: loopback, Addr: from.String()}).Search(ctx, r)
+	result, err := s.options.Backend.Anonymous(Peer{Loopback: isLocal(from), Addr: from.String()}).Search(ctx, r)
 	if err != nil || result == nil {
 		return nil
 	}

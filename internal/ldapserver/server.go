@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/gssapi"
 )
 
@@ -25,6 +26,7 @@ type Server struct {
 	acceptor *gssapi.Acceptor // nil where the backend does not know Kerberos
 
 	workers workers
+	door    *admission.Door
 
 	// running ends when operations have to stop: at Shutdown's deadline.
 	running context.Context
@@ -35,7 +37,6 @@ type Server struct {
 	draining    bool
 	listeners   map[io.Closer]struct{} // of connections and of packets
 	connections map[*connection]struct{}
-	perAddress  map[netip.Prefix]int
 	work        sync.WaitGroup
 }
 
@@ -56,7 +57,7 @@ func New(options Options) (*Server, error) {
 		log:         options.Logger,
 		listeners:   make(map[io.Closer]struct{}),
 		connections: make(map[*connection]struct{}),
-		perAddress:  make(map[netip.Prefix]int),
+		door:        admission.NewDoor(options.Limits.Connections, options.Limits.ConnectionsPerAddress),
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.workers = workers{next: make(chan func()), end: s.running.Done()}
@@ -123,25 +124,26 @@ func (s *Server) isDraining() bool {
 
 // begin takes a connection over, or turns it away when there are too many.
 func (s *Server) begin(raw net.Conn, implicitTLS bool) {
-	loopback, prefix := locate(raw.RemoteAddr())
-	c := newConnection(s, raw, Peer{Loopback: loopback, Addr: raw.RemoteAddr().String()})
-	limits := s.options.Limits
-
-	s.mu.Lock()
-	full := len(s.connections) >= limits.Connections || s.perAddress[prefix] >= limits.ConnectionsPerAddress
-	if s.draining || full {
-		s.mu.Unlock()
+	network := admission.Network(raw.RemoteAddr())
+	if !s.door.Enter(network) {
 		s.turnAway(raw, implicitTLS)
 		return
 	}
+	c := newConnection(s, raw, Peer{Loopback: isLocal(raw.RemoteAddr()), Addr: raw.RemoteAddr().String(), network: network.String()})
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		s.door.Leave(network)
+		_ = raw.Close()
+		return
+	}
 	s.connections[c] = struct{}{}
-	s.perAddress[prefix]++
 	s.work.Add(1)
 	s.mu.Unlock()
 
 	go func() {
 		defer s.work.Done()
-		defer s.end(c, prefix)
+		defer s.end(c, network)
 		c.serve(implicitTLS)
 	}()
 }
@@ -156,13 +158,11 @@ func (s *Server) turnAway(raw net.Conn, implicitTLS bool) {
 	_ = raw.Close()
 }
 
-func (s *Server) end(c *connection, prefix netip.Prefix) {
+func (s *Server) end(c *connection, network netip.Prefix) {
+	s.door.Leave(network)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.connections, c)
-	if s.perAddress[prefix]--; s.perAddress[prefix] <= 0 {
-		delete(s.perAddress, prefix)
-	}
 }
 
 // Shutdown stops accepting and reading at once, lets operations that have begun finish, and ends every connection with a
@@ -206,20 +206,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// locate says whether an address is on this machine, and the network that its connections are counted under.
-func locate(addr net.Addr) (loopback bool, prefix netip.Prefix) {
+// isLocal says whether an address is on this machine.
+func isLocal(addr net.Addr) bool {
 	if addr.Network() == "unix" {
-		return true, netip.Prefix{}
+		return true
 	}
 	parsed, err := netip.ParseAddrPort(addr.String())
-	if err != nil {
-		return false, netip.Prefix{}
-	}
-	ip := parsed.Addr().Unmap().WithZone("")
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	prefix, _ = ip.Prefix(bits)
-	return ip.IsLoopback(), prefix
+	return err == nil && parsed.Addr().Unmap().IsLoopback()
 }

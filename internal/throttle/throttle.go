@@ -82,6 +82,20 @@ func (b *Buckets) Take(name string, now time.Time) (ok, first bool) {
 	return false, first
 }
 
+// Spent says whether the bucket of that name has no token, and takes none.
+func (b *Buckets) Spent(name string, now time.Time) bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	of := b.young[name]
+	if of == nil {
+		of = b.aged[name]
+	}
+	return of != nil && of.tokens.TokensAt(now) < 1
+}
+
 func (b *Buckets) find(name string) *bucket {
 	if of := b.young[name]; of != nil {
 		return of

@@ -43,7 +43,13 @@ func TestBuckets(t *testing.T) {
 	if taken, _ := count("kim", 10); taken != 3 {
 		t.Errorf("another one: %d", taken)
 	}
+	if !b.Spent("jane", at) || b.Spent("lee", at) {
+		t.Error("who has spent all is not known")
+	}
 	at = at.Add(500 * time.Millisecond)
+	if b.Spent("jane", at) {
+		t.Error("half a second later she has spent all still")
+	}
 	if taken, told := count("jane", 10); taken != 1 || told != 0 {
 		t.Errorf("half a second later: %d, told %d times", taken, told)
 	}

@@ -13,16 +13,19 @@ import (
 	"time"
 )
 
-// TestBadPeers: resets go on, each with success, while other peers are slow, silent, greedy or talk nonsense.
-func TestBadPeers(t *testing.T) {
-	data := filepath.Join(t.TempDir(), "data")
-	s := start(t, data, writeSeed(t, 1))
+// pestAddress is where pests come from.
+const pestAddress = "127.66.0.1"
+
+type pest struct {
+	name, address string
+	behave        func(net.Conn)
+}
+
+// pests are all the ways to be slow, silent, greedy or to talk nonsense.
+func (s *server) pests() []pest {
 	api, plain, secure := strings.TrimPrefix(s.API, "http://"), strings.TrimPrefix(s.LDAP, "ldap://"), strings.TrimPrefix(s.LDAPS, "ldaps://")
 	search := searchMessage()
-	peers := []struct {
-		name, address string
-		behave        func(net.Conn)
-	}{
+	return []pest{
 		{"HTTP headers, a byte at a time", api, drip("POST / HTTP/1.1\r\nHost: x\r\nX-Slow: " + strings.Repeat("x", 1<<12))},
 		{"an HTTP body, a byte at a time", api, drip("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 1<<12))},
 		{"an HTTP body that is announced and does not come", api, say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n{")},
@@ -42,12 +45,16 @@ func TestBadPeers(t *testing.T) {
 		{"noise for LDAPS", secure, noise},
 		{"wrong passwords", plain, repeat("", bindMessage())},
 	}
-	histories := newHistories()
-	finish := s.load(t, "peers", histories, true, patience, nothing)
+}
+
+// pester lets that many of each pest in, again and again, until the returned function is called.
+func (s *server) pester(t *testing.T, each int) (stop func()) {
+	t.Helper()
+	dialer := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(pestAddress)}}
 	stopped := make(chan struct{})
 	var pests sync.WaitGroup
-	for _, peer := range peers {
-		for range 8 {
+	for _, peer := range s.pests() {
+		for range each {
 			pests.Go(func() {
 				for {
 					select {
@@ -55,7 +62,7 @@ func TestBadPeers(t *testing.T) {
 						return
 					default:
 					}
-					conn, err := net.DialTimeout("tcp", peer.address, patience)
+					conn, err := dialer.Dial("tcp", peer.address)
 					if err != nil {
 						t.Errorf("%s: %v", peer.name, err)
 						return
@@ -76,6 +83,19 @@ func TestBadPeers(t *testing.T) {
 			})
 		}
 	}
+	return func() {
+		close(stopped)
+		pests.Wait()
+	}
+}
+
+// TestBadPeers: resets go on, each with success, while other peers are slow, silent, greedy or talk nonsense.
+func TestBadPeers(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	s := start(t, data, writeSeed(t, 1))
+	histories := newHistories()
+	finish := s.load(t, "peers", histories, true, patience, nothing)
+	stop := s.pester(t, 8)
 	time.Sleep(4 * time.Second)
 	if s.dead() {
 		t.Fatalf("the server is gone: %v\n%s", s.err, s.stderr.String())
@@ -85,8 +105,7 @@ func TestBadPeers(t *testing.T) {
 	for _, h := range histories {
 		sent += len(h.attempts)
 	}
-	close(stopped)
-	pests.Wait()
+	stop()
 	t.Logf("%d resets meanwhile", sent)
 	var told []*attempt
 	checkAll(t, s, data, histories, &told)

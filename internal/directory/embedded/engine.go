@@ -19,6 +19,7 @@ import (
 
 	"latchkey/internal/directory"
 	"latchkey/internal/store"
+	"latchkey/internal/throttle"
 )
 
 // ErrNotServed says that this process does not hold the directory's tree.
@@ -36,6 +37,10 @@ type Engine struct {
 
 	// Kerberos says that this process answers for the directories' realms, too. It is set before the engine is used.
 	Kerberos bool
+
+	// Failures has a token less for each wrong password of an account. Logins to one that has spent all are refused unseen. Nil
+	// bounds nothing. It is set before the engine is used.
+	Failures *throttle.Buckets
 
 	store    *store.Store
 	keyring  *Keyring

@@ -50,9 +50,7 @@ func (e *Engine) Bind(ctx context.Context, secure bool, name string, password []
 	}
 	var refusal error
 	for _, c := range candidates {
-		refusal = e.login(ctx, c, password)
-		e.observeLogin(c, refusal)
-		if refusal == nil {
+		if refusal = e.guess(c, func() error { return e.login(ctx, c, password) }); refusal == nil {
 			return &Session{engine: e, tree: c.tree, user: c.node.guid, secure: secure}, nil
 		}
 	}
@@ -73,12 +71,25 @@ func (e *Engine) Login(ctx context.Context, id, account string, password []byte)
 		return nil, refuseLogin(dataNoSuchUser)
 	}
 	c := candidate{t, found[0]}
-	err = e.login(ctx, c, password)
-	e.observeLogin(c, err)
-	if err != nil {
+	if err := e.guess(c, func() error { return e.login(ctx, c, password) }); err != nil {
 		return nil, err
 	}
 	return &Session{engine: e, tree: t, user: c.node.guid, secure: true}, nil
+}
+
+// guess is what a login comes to that somebody outside tries, unless too many of the account have failed: then it is not looked
+// at.
+func (e *Engine) guess(c candidate, login func() error) error {
+	account := c.tree.domain.ID + " " + c.node.guid.String()
+	if e.Failures.Spent(account, e.now()) {
+		return refuse(ldap.LDAPResultBusy, "", "there were too many failed logins of this account; try again later")
+	}
+	err := login()
+	if directory.DataCode(err) == dataWrongPassword {
+		e.Failures.Take(account, e.now())
+	}
+	e.observeLogin(c, err)
+	return err
 }
 
 // Served says whether the session is in the directory as it is served now: not in one that was deleted or restored since.

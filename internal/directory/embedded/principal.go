@@ -137,9 +137,7 @@ func (e *Engine) principals(ids []string, find func(*tree) *node) (found []*Prin
 // Settle ends a login by Kerberos: right says whether the client has proved that it knows the key. Its errors, and what it
 // counts and tells, are those of Bind.
 func (p *Principal) Settle(ctx context.Context, right bool) error {
-	err := p.engine.settle(ctx, p.at, right)
-	p.engine.observeLogin(p.at, err)
-	return err
+	return p.engine.guess(p.at, func() error { return p.engine.settle(ctx, p.at, right) })
 }
 
 // Standing is what Settle would say of a right password, of an account that need not prove that it knows one: nothing is counted.

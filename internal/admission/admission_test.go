@@ -1,0 +1,151 @@
+package admission
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestNetwork(t *testing.T) {
+	for text, want := range map[string]string{
+		"192.0.2.1:443": "192.0.2.1/32", "[::ffff:192.0.2.1]:443": "192.0.2.1/32", "[2001:db8::1]:443": "2001:db8::/64",
+		"[2001:db8::ffff:2%eth0]:1": "2001:db8::/64",
+	} {
+		if got := Network(address(text)); got != netip.MustParsePrefix(want) {
+			t.Errorf("%s is counted under %s, not %s", text, got, want)
+		}
+	}
+	if got := Network(&net.UnixAddr{Name: "/run/socket"}); got.IsValid() {
+		t.Errorf("a socket is counted under %s", got)
+	}
+}
+
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }
+
+func TestDoor(t *testing.T) {
+	door := NewDoor(3, 2)
+	one, two := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	for i, each := range []struct {
+		network netip.Prefix
+		want    bool
+	}{{one, true}, {one, true}, {one, false}, {two, true}, {two, false}} {
+		if door.Enter(each.network) != each.want {
+			t.Errorf("step %d: not %t", i, each.want)
+		}
+	}
+	door.Leave(one)
+	if !door.Enter(two) || door.Enter(one) {
+		t.Error("the place that has become free is not for everybody")
+	}
+	for range 2 {
+		door.Leave(two)
+	}
+	door.Leave(one)
+	if door.all != 0 || len(door.networks) != 0 {
+		t.Errorf("%d are left, of %d networks", door.all, len(door.networks))
+	}
+}
+
+// A connection beyond the limit is closed, unless another one is idle: then that one is. One that ends makes room, however often
+// it is closed.
+func TestListener(t *testing.T) {
+	for name, most := range map[string][2]int{"of all": {2, 10}, "of each": {10, 2}} {
+		t.Run(name, func(t *testing.T) {
+			raw, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			door := NewDoor(most[0], most[1])
+			away := make(chan net.Addr, 1)
+			listener := door.Listen(raw, func(from net.Addr) {
+				select {
+				case away <- from:
+				default:
+				}
+			})
+			release := make(chan struct{})
+			server := &http.Server{ConnState: listener.ConnState, ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/busy" {
+					w.(http.Flusher).Flush()
+					<-release
+				}
+			})}
+			var serving sync.WaitGroup
+			serving.Go(func() { _ = server.Serve(listener) })
+			defer serving.Wait()
+			defer server.Close()
+			dial := func(path string) net.Conn {
+				t.Helper()
+				c, err := net.Dial("tcp", raw.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+				_ = c.SetDeadline(time.Now().Add(time.Minute))
+				if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			answered := func(c net.Conn) bool {
+				t.Helper()
+				head := make([]byte, 12)
+				_, err := io.ReadFull(c, head)
+				return err == nil && string(head) == "HTTP/1.1 200"
+			}
+			idle := dial("/")
+			if !answered(idle) {
+				t.Fatal("the first one is not served")
+			}
+			if !answered(dial("/busy")) {
+				t.Fatal("the second one is not served")
+			}
+			waitFor(t, func() bool {
+				listener.mu.Lock()
+				defer listener.mu.Unlock()
+				return listener.idle.Len() == 1
+			})
+			if !answered(dial("/busy")) {
+				t.Error("one is idle, and a new one is turned away")
+			}
+			if _, err := io.Copy(io.Discard, idle); err != nil {
+				t.Errorf("the idle one is not closed: %v", err)
+			}
+			extra := dial("/")
+			if at := <-away; at.String() != extra.LocalAddr().String() {
+				t.Errorf("%s was turned away", at)
+			}
+			if answered(extra) {
+				t.Error("one too many is served")
+			}
+			close(release)
+			waitFor(t, func() bool {
+				c := dial("/")
+				defer c.Close()
+				return answered(c)
+			})
+			_ = server.Close()
+			waitFor(t, func() bool {
+				door.mu.Lock()
+				defer door.mu.Unlock()
+				return door.all == 0
+			})
+		})
+	}
+}
+
+func waitFor(t *testing.T, what func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !what(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("in vain")
+		}
+	}
+}
