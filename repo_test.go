@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -335,5 +336,39 @@ func TestOperationsAreNamedAsTheCLINamesThem(t *testing.T) {
 		if got := snake(operation); got != want {
 			t.Errorf("%s: %s, want %s", operation, got, want)
 		}
+	}
+}
+
+var namedTest = regexp.MustCompile("`([a-z0-9/]+)`((?:,? ?(?:Test[A-Za-z0-9_]+|Run\\b))+)")
+
+// TestThreats: each test that docs/security.md names is there.
+func TestThreats(t *testing.T) {
+	text, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, found := range namedTest.FindAllStringSubmatch(string(text), -1) {
+		var sources strings.Builder
+		paths, err := filepath.Glob(found[1] + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			source, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources.Write(source)
+		}
+		for name := range strings.FieldsFuncSeq(found[2], func(r rune) bool { return r == ',' || r == ' ' }) {
+			named++
+			if !strings.Contains(sources.String(), "\nfunc "+name+"(") {
+				t.Errorf("%s has no %s", found[1], name)
+			}
+		}
+	}
+	if named < 60 {
+		t.Errorf("only %d tests are named", named)
 	}
 }
