@@ -244,7 +244,10 @@ func driver(t *testing.T, command *exec.Cmd) caller {
 	}
 }
 
-func boto3(t *testing.T, s *server) caller {
+func boto3(t *testing.T, s *server) caller { return boto3With(t, s) }
+
+// boto3With is boto3 with more in its environment.
+func boto3With(t *testing.T, s *server, more ...string) caller {
 	t.Helper()
 	python := program(t, "python3", "python3-boto3")
 	check := exec.Command(python, "-c", "import boto3")
@@ -253,18 +256,20 @@ func boto3(t *testing.T, s *server) caller {
 		missing(t, "boto3", "apt-get install python3-boto3")
 	}
 	command := exec.Command(python, "testdata/boto3_driver.py")
-	command.Env = environment(t, s)
+	command.Env = environment(t, s, more...)
 	return driver(t, command)
 }
 
-func javaScript(t *testing.T, s *server) caller {
+func javaScript(t *testing.T, s *server) caller { return javaScriptWith(t, s) }
+
+func javaScriptWith(t *testing.T, s *server, more ...string) caller {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		missing(t, "node", "apt-get install nodejs npm")
 	}
 	command := exec.Command(node, "js/driver.cjs")
-	command.Env = environment(t, s, "E2E_MODULES="+nodeModules(t, "js"))
+	command.Env = environment(t, s, append(more, "E2E_MODULES="+nodeModules(t, "js"))...)
 	return driver(t, command)
 }
 

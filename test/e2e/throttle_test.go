@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"fmt"
 	"math"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
 
 	"latchkey/internal/config"
 )
@@ -87,4 +91,36 @@ func TestThrottleRetries(t *testing.T) {
 		}
 	}
 	t.Error("the client was never refused")
+}
+
+// TestThrottleSDKs: so do AWS's SDKs.
+func TestThrottleSDKs(t *testing.T) {
+	t.Parallel()
+	const attempts = 10
+	for name, connect := range map[string]func(*testing.T, *server) caller{
+		"boto3": func(t *testing.T, s *server) caller { return boto3With(t, s, fmt.Sprint("E2E_ATTEMPTS=", attempts)) },
+		"js": func(t *testing.T, s *server) caller {
+			return javaScriptWith(t, s, fmt.Sprint("E2E_ATTEMPTS=", attempts))
+		},
+		"go": func(_ *testing.T, s *server) caller {
+			key, secret := s.root()
+			client := directoryservice.New(directoryservice.Options{
+				Region: home, BaseEndpoint: &s.API, RetryMaxAttempts: attempts, Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
+			})
+			return func(t *testing.T, _, operation string, input map[string]any) answer {
+				return goCall(t, client, operation, input)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, worldSeed, func(c *config.Config) { c.ThrottleKey = "2:1" })
+			call := connect(t, s)
+			for range 5 {
+				call(t, home, "ResetUserPassword", reset(corpID, "jane", nextPassword)).accepted(t)
+			}
+			if throttledRecords(t, s) == 0 {
+				t.Error("it was never refused")
+			}
+		})
+	}
 }

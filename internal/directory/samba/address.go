@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 )
 
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
@@ -115,7 +117,22 @@ func portsFree(ctx context.Context, address netip.Addr) error {
 	return nil
 }
 
-func portFree(ctx context.Context, network, address string) error {
+// portFree tries for a moment: a program that is being started holds copies of all sockets of this process until it runs, those
+// of an earlier look with them.
+func portFree(ctx context.Context, network, address string) (err error) {
+	const tries, pause = 5, 50 * time.Millisecond
+	for try := range tries {
+		if try > 0 {
+			time.Sleep(pause)
+		}
+		if err = portFreeNow(ctx, network, address); !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+	return err
+}
+
+func portFreeNow(ctx context.Context, network, address string) error {
 	var (
 		config net.ListenConfig
 		socket io.Closer

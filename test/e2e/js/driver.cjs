@@ -10,7 +10,7 @@ async function make(call) {
   clients[call.region] ??= new sdk.DirectoryServiceClient({
     region: call.region,
     endpoint: process.env.E2E_ENDPOINT,
-    maxAttempts: 1,
+    maxAttempts: Number(process.env.E2E_ATTEMPTS || 1),
   });
   try {
     const output = await clients[call.region].send(new sdk[call.operation + "Command"](call.input));

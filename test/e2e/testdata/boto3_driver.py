@@ -18,7 +18,7 @@ def client_of(region):
             "ds",
             region_name=region,
             endpoint_url=os.environ["E2E_ENDPOINT"],
-            config=botocore.config.Config(retries={"total_max_attempts": 1}),
+            config=botocore.config.Config(retries={"total_max_attempts": int(os.environ.get("E2E_ATTEMPTS", "1")), "mode": "standard"}),
         )
     return clients[region]
 
