@@ -44,7 +44,7 @@ var layers = map[string]string{
 	"internal/strict":      "",
 
 	"internal/directory":                   "ldif",
-	"internal/directory/embedded":          "directory durable store throttle",
+	"internal/directory/embedded":          "directory store throttle",
 	"internal/directory/client":            "directory",
 	"internal/directory/directorytest":     "certificate directory directory/samba",
 	"internal/directory/directorytest/gen": "directory/directorytest",
@@ -54,6 +54,7 @@ var layers = map[string]string{
 	"internal/kdc":                         "admission directory directory/embedded throttle",
 	"internal/lifecycle":                   "directory directory/client directory/embedded directory/remote directory/samba event forwarder keytab radius store",
 
+	"internal/masterkey": "audit directory/embedded durable store",
 	"internal/audit":     "durable identity",
 	"internal/authz":     "fault identity",
 	"internal/operation": "fault identity",
@@ -71,7 +72,7 @@ var layers = map[string]string{
 	"internal/config": "event sts strict throttle",
 	"internal/seed":   "wire directory directory/remote store lifecycle strict",
 	"internal/app":    anything,
-	"cmd/latchkey":    "audit app authz config seed admin ds dsdata identity ldif sigv4 wire durable",
+	"cmd/latchkey":    "audit masterkey app authz config seed admin ds dsdata identity ldif sigv4 wire durable",
 }
 
 // free are the roots of programs and tests that may import anything.

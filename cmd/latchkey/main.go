@@ -13,6 +13,7 @@ import (
 
 	"latchkey/internal/app"
 	"latchkey/internal/config"
+	"latchkey/internal/masterkey"
 )
 
 // commandLine is what kong makes flags, environment variables, help and completion of.
@@ -25,6 +26,7 @@ type commandLine struct {
 	Policy     policyCommand     `cmd:"" help:"Look after IAM policies."`
 	Healthz    healthzCommand    `cmd:"" help:"Ask a running server whether it is ready; the exit status tells."`
 	Audit      auditCommand      `cmd:"" help:"Look at the audit trail of a server."`
+	MasterKey  masterKeyCommand  `cmd:"" help:"Look after the key that all secrets are sealed with."`
 	Krb5Conf   krb5ConfCommand   `cmd:"" name:"krb5-conf" help:"Print the krb5.conf of a directory."`
 	Keytab     keytabCommand     `cmd:"" help:"Write the keytab of a service's or a computer's account."`
 	Seed       seedCommand       `cmd:"" help:"Look after seed files."`
@@ -110,8 +112,8 @@ func complain(w io.Writer, err error) {
 			hint(w, told.hint)
 		case ok && problem.Hint != "":
 			hint(w, problem.Hint)
-		case errors.Is(each, app.ErrMasterKey):
-			hint(w, "put master.key back from a backup of the data directory, or copy it from another server of the same store")
+		case errors.Is(each, masterkey.ErrForeign):
+			hint(w, "put master.key back from a backup of the data directory, or copy it from another server of the same store; a key that is kept elsewhere takes --master-key-file, --master-key-command or LATCHKEY_MASTER_KEY")
 		case errors.Is(each, app.ErrLocked):
 			hint(w, "one server at a time uses a data directory; --dev needs none")
 		case errors.Is(each, syscall.EADDRINUSE):

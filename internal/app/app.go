@@ -41,6 +41,7 @@ import (
 	"latchkey/internal/kdc"
 	"latchkey/internal/ldapserver"
 	"latchkey/internal/lifecycle"
+	"latchkey/internal/masterkey"
 	"latchkey/internal/nameserver"
 	"latchkey/internal/operation"
 	"latchkey/internal/seed"
@@ -120,11 +121,12 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		return nil, err
 	}
 
-	// The keys before the records that are sealed with them.
-	keyring, err := embedded.LoadKeyring(dir)
+	// The key before anything is started that could read it, and before the records that are sealed with it.
+	key, _, err := masterKey(ctx, cfg, dir)
 	if err != nil {
 		return nil, err
 	}
+	defer clear(key)
 
 	records, err := store.Open(ctx, store.Options{Dir: filepath.Join(dir, "store"), Endpoints: cfg.StoreEndpoints, TLS: cfg.StoreTLS(), Logger: logger})
 	if err != nil {
@@ -132,8 +134,12 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	}
 	a.closeLater(records.Close)
 
-	if err := checkMasterKey(ctx, records, keyring); err != nil {
+	keyring, rotating, err := masterkey.Open(ctx, records, key)
+	if err != nil {
 		return nil, err
+	}
+	if rotating {
+		logger.Warn("a rotation of the master key has not come to its end: stop the server and run latchkey master-key rotate again")
 	}
 
 	issuer, err := a.buildIssuer(ctx, records, keyring)
@@ -212,23 +218,6 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	a.buildDNS(engine)
 	a.kdc = kdc.New(kdc.Options{Engine: engine, Logger: a.logger, Failures: a.failures})
 	return a, a.buildAPI(dir, keys, issuer, trail, keyring, records, logs, topics)
-}
-
-// ErrMasterKey says that the store was sealed with another key than the data directory's.
-var ErrMasterKey = errors.New("the master key is not the one that the store's passwords are sealed with")
-
-// checkMasterKey refuses to start with a key that could open nothing: one that was lost and made anew, or that was not
-// copied from the other servers of the cluster.
-func checkMasterKey(ctx context.Context, records *store.Store, keyring *embedded.Keyring) error {
-	const name = "master-key"
-	sealed, err := records.Once(ctx, name, keyring.Seal([]byte(name), name))
-	if err != nil {
-		return err
-	}
-	if _, err := keyring.Open(sealed, name); err != nil {
-		return ErrMasterKey
-	}
-	return nil
 }
 
 func readSeed(path string) (*seed.Seed, error) {

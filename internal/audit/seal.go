@@ -156,3 +156,22 @@ func readStatement(dir string, key ed25519.PublicKey) (s statement, err error) {
 	}
 	return s, nil
 }
+
+// Reseal has the key that signs digests in dir sealed anew, if there is one.
+func Reseal(dir string, reseal func(sealed []byte, owner string) ([]byte, error)) error {
+	path := filepath.Join(dir, keyFile)
+	sealed, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		sealed, err = reseal(sealed, keyFile)
+	}
+	if err == nil {
+		err = durable.Replace(path, 0o600, sealed)
+	}
+	if err != nil {
+		return fmt.Errorf("audit: the key for digests: %w", err)
+	}
+	return nil
+}

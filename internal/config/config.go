@@ -52,6 +52,9 @@ type Config struct {
 	Seed string `name:"seed" env:"LATCHKEY_SEED" placeholder:"FILE" group:"State" help:"YAML file of directories, groups and users to have; seeding twice changes nothing."`
 	Dev  bool   `name:"dev" env:"LATCHKEY_DEV" group:"State" help:"Keep everything in a temporary directory that goes with the server, and accept any access key. On loopback only."`
 
+	MasterKeyFile    string `name:"master-key-file" env:"LATCHKEY_MASTER_KEY_FILE" placeholder:"FILE" group:"State" help:"File with the key that all secrets in the store are sealed with: 32 bytes, as they are or in base64. Without it, the key in LATCHKEY_MASTER_KEY (base64), or else DIR/master.key, which is made."`
+	MasterKeyCommand string `name:"master-key-command" env:"LATCHKEY_MASTER_KEY_COMMAND" placeholder:"COMMAND" group:"State" help:"Command that prints that key in base64; /bin/sh runs it, and it has 30 seconds."`
+
 	DevDelay []string `name:"dev-delay" env:"LATCHKEY_DEV_DELAY" placeholder:"WHAT=TIME" sep:"none" group:"State" help:"With --dev, how long create, delete, restore or snapshot takes, such as create=5s; repeatable. Without it they take no longer than they must."`
 
 	StoreEndpoints []string `name:"store-endpoint" env:"LATCHKEY_STORE_ENDPOINT" placeholder:"URL" group:"Store" help:"Member of an etcd cluster, such as https://etcd1:2379; repeatable. Without one, etcd runs inside this process."`

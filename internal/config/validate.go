@@ -262,6 +262,12 @@ func (v *validation) files(c *Config) {
 	if c.Seed != "" {
 		v.readable("--seed", c.Seed)
 	}
+	if c.MasterKeyFile != "" {
+		v.readable("--master-key-file", c.MasterKeyFile)
+		if c.MasterKeyCommand != "" {
+			v.add("leave one of the two out", "--master-key-command: contradicts --master-key-file")
+		}
+	}
 	if c.Data == "" {
 		v.add("", "--data: the directory's name is empty")
 	} else if info, err := os.Stat(c.Data); err == nil && !info.IsDir() {

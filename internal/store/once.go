@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -28,6 +29,18 @@ func (s *Store) Once(ctx context.Context, name string, value []byte) ([]byte, er
 			return nil, err
 		}
 	}
+}
+
+// Given is the value that was given to a name; ErrNotFound if nobody has.
+func (s *Store) Given(ctx context.Context, name string) ([]byte, error) {
+	response, err := s.client.Get(ctx, oncePrefix+name)
+	switch {
+	case err != nil:
+		return nil, unavailable(err)
+	case len(response.Kvs) == 0:
+		return nil, fmt.Errorf("%s: %w", name, ErrNotFound)
+	}
+	return response.Kvs[0].Value, nil
 }
 
 // Forget lets the names that begin so be given anew.

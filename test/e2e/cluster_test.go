@@ -20,6 +20,7 @@ import (
 
 	"latchkey/internal/app"
 	"latchkey/internal/config"
+	"latchkey/internal/masterkey"
 )
 
 // startEtcd runs an etcd of its own, as a cluster that somebody else runs would be, and gives its client URL.
@@ -128,7 +129,7 @@ func TestForeignMasterKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := &config.Config{Listen: "127.0.0.1:0", LDAPListen: "127.0.0.1:0", LDAPSListen: "127.0.0.1:0", Data: s.data, AccountID: "123456789012"}
-	if _, err := app.New(t.Context(), cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), io.Discard); !errors.Is(err, app.ErrMasterKey) {
-		t.Errorf("got %v, want %v", err, app.ErrMasterKey)
+	if _, err := app.New(t.Context(), cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), io.Discard); !errors.Is(err, masterkey.ErrForeign) {
+		t.Errorf("got %v, want %v", err, masterkey.ErrForeign)
 	}
 }

@@ -43,11 +43,11 @@ func TestKeysAreRFC3962(t *testing.T) {
 }
 
 func TestSealedSecrets(t *testing.T) {
-	keyring, err := NewKeyring(bytes.Repeat([]byte{1}, masterKeySize))
+	keyring, err := NewKeyring(bytes.Repeat([]byte{1}, MasterKeySize))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := NewKeyring(bytes.Repeat([]byte{2}, masterKeySize))
+	other, err := NewKeyring(bytes.Repeat([]byte{2}, MasterKeySize))
 	if err != nil {
 		t.Fatal(err)
 	}

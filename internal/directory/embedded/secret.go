@@ -9,8 +9,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unsafe"
@@ -18,77 +16,80 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/jcmturner/gokrb5/v8/crypto"
 
-	"latchkey/internal/durable"
 	"latchkey/internal/store"
 )
 
 // Passwords rest as AD keeps them: as Kerberos keys, aes256- and aes128-cts-hmac-sha1-96 (RFC 3962), sealed with
 // AES-256-GCM under a master key that is not in the store. A login by LDAP derives the aes256 key and compares.
 
-// Keyring seals what the store may not see in clear.
-type Keyring struct{ aead cipher.AEAD }
+// Keyring seals what the store may not see in clear, and opens it. It is safe for concurrent use.
+type Keyring struct {
+	aeads []cipher.AEAD // the first one seals
+}
 
-const masterKeySize = 32
+// MasterKeySize is a master key's, in bytes: AES-256's.
+const MasterKeySize = 32
 
 // sealFormat is the first byte of everything sealed, so that another scheme can follow.
 const sealFormat = 1
 
-// LoadKeyring reads the master key from dir, and makes it when there is none.
-func LoadKeyring(dir string) (*Keyring, error) {
-	path := filepath.Join(dir, "master.key")
-	key, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		key, err = makeMasterKey(path)
+// NewKeyring takes the master key that seals, and those that only open what was sealed with them before.
+func NewKeyring(key []byte, former ...[]byte) (*Keyring, error) {
+	k := &Keyring{}
+	for _, each := range append([][]byte{key}, former...) {
+		if len(each) != MasterKeySize {
+			return nil, fmt.Errorf("a master key has %d bytes, and this one %d", MasterKeySize, len(each))
+		}
+		block, err := aes.NewCipher(each)
+		if err != nil {
+			return nil, err
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			return nil, err
+		}
+		k.aeads = append(k.aeads, aead)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("master key: %w", err)
-	}
-	defer clear(key)
-	if len(key) != masterKeySize {
-		return nil, fmt.Errorf("master key: %s must hold %d bytes and holds %d", path, masterKeySize, len(key))
-	}
-	return NewKeyring(key)
-}
-
-// NewKeyring takes a master key of 32 bytes.
-func NewKeyring(key []byte) (*Keyring, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, err
-	}
-	return &Keyring{aead}, nil
-}
-
-// makeMasterKey writes a new key so that it is either whole on the disk or not there: everything sealed depends on it.
-func makeMasterKey(path string) ([]byte, error) {
-	key := make([]byte, masterKeySize)
-	_, _ = rand.Read(key) // never fails
-	return key, durable.Replace(path, 0o600, key)
+	return k, nil
 }
 
 // Seal encrypts; owner is what the secret belongs to, and Open must be told the same.
 func (k *Keyring) Seal(plain []byte, owner string) []byte {
-	nonce := make([]byte, k.aead.NonceSize())
+	aead := k.aeads[0]
+	nonce := make([]byte, aead.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
 	sealed := append([]byte{sealFormat}, nonce...)
-	return k.aead.Seal(sealed, nonce, plain, []byte(owner))
+	return aead.Seal(sealed, nonce, plain, []byte(owner))
 }
 
-// Open is what was sealed for that owner. It fails under another master key.
+// Open is what was sealed for that owner. It fails under other master keys.
 func (k *Keyring) Open(sealed []byte, owner string) ([]byte, error) {
-	size := 1 + k.aead.NonceSize()
+	plain, _, err := k.open(sealed, owner)
+	return plain, err
+}
+
+// open says with which key it was sealed, too. No text names its key: only one of them opens it.
+func (k *Keyring) open(sealed []byte, owner string) (plain []byte, by int, err error) {
+	size := 1 + k.aeads[0].NonceSize()
 	if len(sealed) < size || sealed[0] != sealFormat {
-		return nil, errors.New("a sealed secret is not of a format this version knows")
+		return nil, 0, errors.New("a sealed secret is not of a format this version knows")
 	}
-	plain, err := k.aead.Open(nil, sealed[1:size], sealed[size:], []byte(owner))
-	if err != nil {
-		return nil, errors.New("a sealed secret does not open: the master key is not the one it was sealed with, or the record was altered")
+	for by, aead := range k.aeads {
+		if plain, err := aead.Open(nil, sealed[1:size], sealed[size:], []byte(owner)); err == nil {
+			return plain, by, nil
+		}
 	}
-	return plain, nil
+	return nil, 0, errors.New("a sealed secret does not open: the master key is not the one it was sealed with, or the record was altered")
+}
+
+// Reseal is the same secret under the key that seals: sealed itself where it is that already.
+func (k *Keyring) Reseal(sealed []byte, owner string) ([]byte, error) {
+	plain, by, err := k.open(sealed, owner)
+	if err != nil || by == 0 {
+		return sealed, err
+	}
+	defer clear(plain)
+	return k.Seal(plain, owner), nil
 }
 
 // secret is an account's keys and the older ones that its history remembers.
