@@ -54,6 +54,7 @@ var layers = map[string]string{
 	"internal/kdc":                         "admission directory directory/embedded throttle",
 	"internal/lifecycle":                   "directory directory/client directory/embedded directory/remote directory/samba event forwarder keytab radius store",
 
+	"internal/backup":    "audit directory/samba durable masterkey store",
 	"internal/masterkey": "audit directory/embedded durable store",
 	"internal/audit":     "durable identity",
 	"internal/authz":     "fault identity",
@@ -65,14 +66,14 @@ var layers = map[string]string{
 	"internal/sts":       "authz fault identity oidc strict",
 	"internal/gateway":   "chaos sts wire fault operation sigv4 authz identity admission audit throttle",
 	"internal/ds/gen":    "admin ds dsdata operation wire",
-	"internal/admin":     "authz chaos wire fault operation directory directory/remote ds lifecycle store identity keytab sts",
+	"internal/admin":     "authz backup chaos wire fault operation directory directory/remote ds lifecycle store identity keytab sts",
 	"internal/ds":        "wire fault operation directory event lifecycle store identity",
 	"internal/dsdata":    "wire fault operation directory ds lifecycle store",
 
 	"internal/config": "event sts strict throttle",
 	"internal/seed":   "wire directory directory/remote store lifecycle strict",
 	"internal/app":    anything,
-	"cmd/latchkey":    "audit masterkey app authz config seed admin ds dsdata identity ldif sigv4 wire durable",
+	"cmd/latchkey":    "audit backup masterkey app authz config seed admin ds dsdata identity ldif sigv4 wire durable",
 }
 
 // free are the roots of programs and tests that may import anything.

@@ -26,6 +26,8 @@ type commandLine struct {
 	Policy     policyCommand     `cmd:"" help:"Look after IAM policies."`
 	Healthz    healthzCommand    `cmd:"" help:"Ask a running server whether it is ready; the exit status tells."`
 	Audit      auditCommand      `cmd:"" help:"Look at the audit trail of a server."`
+	Backup     backupCommand     `cmd:"" help:"Save everything that a server keeps in one encrypted file."`
+	Restore    restoreCommand    `cmd:"" help:"Make a data directory of a backup."`
 	MasterKey  masterKeyCommand  `cmd:"" help:"Look after the key that all secrets are sealed with."`
 	Krb5Conf   krb5ConfCommand   `cmd:"" name:"krb5-conf" help:"Print the krb5.conf of a directory."`
 	Keytab     keytabCommand     `cmd:"" help:"Write the keytab of a service's or a computer's account."`

@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"latchkey/internal/backup"
 	"latchkey/internal/chaos"
 	"latchkey/internal/ds"
 	"latchkey/internal/fault"
@@ -21,6 +22,8 @@ type Service struct {
 	Faults *chaos.Faults
 	// Kerberos is where the embedded directories' own servers are.
 	Kerberos Kerberos
+	// Backups hands backups out; nil on a developer's server, which keeps nothing.
+	Backups *backup.Server
 }
 
 // find is the caller's directory of that id, in whatever stage.

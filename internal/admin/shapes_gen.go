@@ -126,6 +126,16 @@ type CreateAccessKeyResult struct {
 	SecretAccessKey wire.Secret `json:"SecretAccessKey,omitzero"`
 }
 
+// CreateBackupRequest is the request of CreateBackup.
+type CreateBackupRequest struct {
+	Recipients []string `json:"Recipients,omitempty"`
+}
+
+// CreateBackupResult is the response of CreateBackup.
+type CreateBackupResult struct {
+	BackupId *string `json:"BackupId,omitempty"`
+}
+
 // DeleteAccessKeyRequest is the request of DeleteAccessKey.
 type DeleteAccessKeyRequest struct {
 	AccessKeyId *string `json:"AccessKeyId,omitempty"`
@@ -276,6 +286,18 @@ const (
 	PurposeReset      = "Reset"
 	PurposeManagement = "Management"
 )
+
+// ReadBackupRequest is the request of ReadBackup.
+type ReadBackupRequest struct {
+	BackupId *string `json:"BackupId,omitempty"`
+	Part     *int32  `json:"Part,omitempty"`
+}
+
+// ReadBackupResult is the response of ReadBackup.
+type ReadBackupResult struct {
+	Data wire.Secret `json:"Data,omitzero"`
+	Last *bool       `json:"Last,omitempty"`
+}
 
 // ResetServerRequest is the request of ResetServer.
 type ResetServerRequest struct{}

@@ -425,7 +425,7 @@ func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer,
 	if a.config.Dev {
 		faults = &chaos.Faults{}
 	}
-	own, err := (&admin.Service{Directories: a.worker.Directories(), Lifecycle: a.worker, AccessKeys: issuer, Faults: faults, Kerberos: a.kerberos()}).Table()
+	own, err := (&admin.Service{Directories: a.worker.Directories(), Lifecycle: a.worker, AccessKeys: issuer, Faults: faults, Kerberos: a.kerberos(), Backups: a.backups(dir, records)}).Table()
 	if err != nil {
 		return err
 	}

@@ -141,6 +141,10 @@ func readStatement(dir string, key ed25519.PublicKey) (s statement, err error) {
 	if err != nil {
 		return s, err
 	}
+	return parseStatement(path, text, key)
+}
+
+func parseStatement(path string, text []byte, key ed25519.PublicKey) (s statement, err error) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return s, fmt.Errorf("%s: %w", path, err)
 	}

@@ -28,3 +28,8 @@ func (s *Store) room(more uint64) error {
 	}
 	return nil
 }
+
+// Room fails with ErrFull where the disk has too little left for so many bytes beside the store.
+func (s *Store) Room(bytes int64) error {
+	return s.room(uint64(max(bytes, 0))) //nolint:gosec // it is not negative
+}

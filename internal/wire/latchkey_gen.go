@@ -10,6 +10,7 @@ var latchkeyOperations = map[string]*operation{
 	"CheckDirectory":     {input: "CheckDirectoryRequest", output: "CheckDirectoryResult", errors: []string{"EntityDoesNotExistException", "DirectoryUnavailableException", "AccessDeniedException", "ClientException", "ServiceException"}},
 	"ClearFaults":        {input: "ClearFaultsRequest", output: "ClearFaultsResult", errors: []string{"InvalidParameterException", "UnsupportedOperationException", "AccessDeniedException", "ClientException", "ServiceException", "EntityDoesNotExistException"}},
 	"CreateAccessKey":    {input: "CreateAccessKeyRequest", output: "CreateAccessKeyResult", errors: []string{"InvalidParameterException", "AccessDeniedException", "ClientException", "ServiceException"}},
+	"CreateBackup":       {input: "CreateBackupRequest", output: "CreateBackupResult", errors: []string{"InvalidParameterException", "UnsupportedOperationException", "AccessDeniedException", "ClientException", "ServiceException"}},
 	"DeleteAccessKey":    {input: "DeleteAccessKeyRequest", output: "DeleteAccessKeyResult", errors: []string{"EntityDoesNotExistException", "AccessDeniedException", "ClientException", "ServiceException"}},
 	"DescribeDelegation": {input: "DescribeDelegationRequest", output: "DescribeDelegationResult", errors: []string{"EntityDoesNotExistException", "DirectoryUnavailableException", "InvalidParameterException", "UnsupportedOperationException", "AccessDeniedException", "ClientException", "ServiceException"}},
 	"DescribeKerberos":   {input: "DescribeKerberosRequest", output: "DescribeKerberosResult", errors: []string{"EntityDoesNotExistException", "UnsupportedOperationException", "AccessDeniedException", "ClientException", "ServiceException"}},
@@ -17,6 +18,7 @@ var latchkeyOperations = map[string]*operation{
 	"ExportKeytab":       {input: "ExportKeytabRequest", output: "ExportKeytabResult", errors: []string{"EntityDoesNotExistException", "DirectoryUnavailableException", "UnsupportedOperationException", "AccessDeniedException", "ClientException", "ServiceException"}},
 	"ListAccessKeys":     {input: "ListAccessKeysRequest", output: "ListAccessKeysResult", errors: []string{"AccessDeniedException", "ClientException", "ServiceException"}},
 	"ListFaults":         {input: "ListFaultsRequest", output: "ListFaultsResult", errors: []string{"InvalidParameterException", "UnsupportedOperationException", "AccessDeniedException", "ClientException", "ServiceException"}},
+	"ReadBackup":         {input: "ReadBackupRequest", output: "ReadBackupResult", errors: []string{"EntityDoesNotExistException", "InvalidParameterException", "UnsupportedOperationException", "AccessDeniedException", "ClientException", "ServiceException"}},
 	"ResetServer":        {input: "ResetServerRequest", output: "ResetServerResult", errors: []string{"InvalidParameterException", "UnsupportedOperationException", "AccessDeniedException", "ClientException", "ServiceException", "DirectoryUnavailableException"}},
 	"RollKrbtgt":         {input: "RollKrbtgtRequest", output: "RollKrbtgtResult", errors: []string{"EntityDoesNotExistException", "DirectoryUnavailableException", "UnsupportedOperationException", "AccessDeniedException", "ClientException", "ServiceException"}},
 	"RotateAccessKey":    {input: "RotateAccessKeyRequest", output: "RotateAccessKeyResult", errors: []string{"EntityDoesNotExistException", "InvalidParameterException", "AccessDeniedException", "ClientException", "ServiceException"}},
@@ -93,9 +95,14 @@ var latchkeyShapes = map[string]*shape{
 		{"DirectoryId", "DirectoryId", optional, inBody},
 		{"Findings", "Findings", optional, inBody},
 	}},
-	"Attribute":  {kind: text, enum: []string{"userAccountControl", "lockoutTime", "pwdLastSet"}},
-	"Attributes": {kind: list, item: "Attribute", max: new(3)},
-	"BindName":   {kind: text, min: new(1), max: new(2000)},
+	"Attribute":        {kind: text, enum: []string{"userAccountControl", "lockoutTime", "pwdLastSet"}},
+	"Attributes":       {kind: list, item: "Attribute", max: new(3)},
+	"BackupData":       {kind: text, sensitive: true},
+	"BackupId":         {kind: text, pattern: `^[A-Z2-7]{26}$`},
+	"BackupPart":       {kind: integer, min: new(0), max: new(2147483647)},
+	"BackupRecipient":  {kind: text, pattern: `^age1[0-9a-z]{58}$`},
+	"BackupRecipients": {kind: list, item: "BackupRecipient", min: new(1), max: new(20)},
+	"BindName":         {kind: text, min: new(1), max: new(2000)},
 	"CheckDirectoryRequest": {kind: structure, members: []member{
 		{"DirectoryId", "DirectoryId", required, inBody},
 	}},
@@ -122,6 +129,12 @@ var latchkeyShapes = map[string]*shape{
 	"CreateAccessKeyResult": {kind: structure, members: []member{
 		{"AccessKey", "AccessKey", optional, inBody},
 		{"SecretAccessKey", "SecretAccessKey", optional, inBody},
+	}},
+	"CreateBackupRequest": {kind: structure, members: []member{
+		{"Recipients", "BackupRecipients", required, inBody},
+	}},
+	"CreateBackupResult": {kind: structure, members: []member{
+		{"BackupId", "BackupId", optional, inBody},
 	}},
 	"DeleteAccessKeyRequest": {kind: structure, members: []member{
 		{"AccessKeyId", "AccessKeyId", required, inBody},
@@ -214,12 +227,20 @@ var latchkeyShapes = map[string]*shape{
 	"ListFaultsResult": {kind: structure, members: []member{
 		{"Faults", "InjectedFaults", optional, inBody},
 	}},
-	"OperationName":      {kind: text, min: new(1), max: new(64), pattern: `^[A-Za-z]+$`},
-	"PolicyDocument":     {kind: text, min: new(1), max: new(131072)},
-	"PolicyName":         {kind: text, min: new(1), max: new(128), pattern: `^[\w+=,.@-]+$`},
-	"PrincipalName":      {kind: text, min: new(1), max: new(256)},
-	"PrincipalNames":     {kind: list, item: "PrincipalName"},
-	"Purpose":            {kind: text, enum: []string{"Reset", "Management"}},
+	"OperationName":  {kind: text, min: new(1), max: new(64), pattern: `^[A-Za-z]+$`},
+	"PolicyDocument": {kind: text, min: new(1), max: new(131072)},
+	"PolicyName":     {kind: text, min: new(1), max: new(128), pattern: `^[\w+=,.@-]+$`},
+	"PrincipalName":  {kind: text, min: new(1), max: new(256)},
+	"PrincipalNames": {kind: list, item: "PrincipalName"},
+	"Purpose":        {kind: text, enum: []string{"Reset", "Management"}},
+	"ReadBackupRequest": {kind: structure, members: []member{
+		{"BackupId", "BackupId", required, inBody},
+		{"Part", "BackupPart", required, inBody},
+	}},
+	"ReadBackupResult": {kind: structure, members: []member{
+		{"Data", "BackupData", optional, inBody},
+		{"Last", "Flag", optional, inBody},
+	}},
 	"ResetServerRequest": {kind: structure},
 	"ResetServerResult":  {kind: structure},
 	"RollKrbtgtRequest": {kind: structure, members: []member{

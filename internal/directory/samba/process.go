@@ -226,3 +226,14 @@ func loadProcess(path string) process {
 	}
 	return p
 }
+
+// Running is the domain controllers below dir whose processes run, whoever started them.
+func Running(dir string) (hosts []string, err error) {
+	states, err := filepath.Glob(filepath.Join(dir, "*", "*", "process.json"))
+	for _, path := range states {
+		if loadProcess(path).alive() {
+			hosts = append(hosts, filepath.Base(filepath.Dir(path)))
+		}
+	}
+	return hosts, err
+}

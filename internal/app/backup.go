@@ -1,0 +1,35 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"filippo.io/age"
+
+	"latchkey/internal/backup"
+	"latchkey/internal/config"
+	"latchkey/internal/store"
+)
+
+// backups hands backups out until the server stops; nil where nothing is kept.
+func (a *App) backups(dir string, records *store.Store) *backup.Server {
+	if a.config.Dev {
+		return nil
+	}
+	s := &backup.Server{Source: backup.Source{Dir: dir, Store: records, Running: true, Now: time.Now}}
+	a.closeLater(func() error { s.Close(); return nil })
+	return s
+}
+
+// Backup saves a server that is stopped: all of its data directory. See backup.Source.
+func Backup(ctx context.Context, dir string, w io.Writer, logger *slog.Logger, recipients ...age.Recipient) (err error) {
+	records, closing, err := openStopped(ctx, &config.Config{Data: dir}, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closing()) }()
+	return backup.Source{Dir: dir, Store: records, Now: time.Now}.Write(ctx, w, recipients...)
+}
