@@ -189,7 +189,7 @@ func TestOperations(t *testing.T) {
 	for service, want := range map[*wire.Service]struct {
 		count  int
 		prefix string
-	}{wire.DS: {80, "DirectoryService_20150416."}, wire.Latchkey: {17, "Latchkey_20261101."}} {
+	}{wire.DS: {80, "DirectoryService_20150416."}, wire.Latchkey: {19, "Latchkey_20261101."}} {
 		all := service.Operations()
 		if len(all) != want.count {
 			t.Errorf("%s has %d operations", service.Name, len(all))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -194,11 +195,7 @@ func TestBackupWhileWritten(t *testing.T) {
 	state := func() map[string]int {
 		mu.Lock()
 		defer mu.Unlock()
-		copied := map[string]int{}
-		for user, i := range acknowledged {
-			copied[user] = i
-		}
-		return copied
+		return maps.Clone(acknowledged)
 	}
 	const rounds = 4
 	var before, after [rounds]map[string]int
