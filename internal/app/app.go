@@ -262,6 +262,9 @@ func (a *App) dataDirectory() (string, error) {
 		return "", err
 	}
 	a.closeLater(lock.Close)
+	if err := wholeDirectory(dir); err != nil {
+		return "", err
+	}
 	return dir, nil
 }
 

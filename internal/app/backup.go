@@ -3,8 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"filippo.io/age"
@@ -22,6 +26,16 @@ func (a *App) backups(dir string, records *store.Store) *backup.Server {
 	s := &backup.Server{Source: backup.Source{Dir: dir, Store: records, Running: true, Now: time.Now}}
 	a.closeLater(func() error { s.Close(); return nil })
 	return s
+}
+
+// wholeDirectory fails where a restoration has not come to its end.
+func wholeDirectory(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, backup.Unfinished)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: a restoration of it has not come to its end: run latchkey restore again", dir)
 }
 
 // Backup saves a server that is stopped: all of its data directory. See backup.Source.

@@ -39,6 +39,9 @@ func openStopped(ctx context.Context, cfg *config.Config, logger *slog.Logger) (
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := wholeDirectory(cfg.Data); err != nil {
+		return nil, nil, errors.Join(err, lock.Close())
+	}
 	records, err = store.Open(ctx, store.Options{Dir: filepath.Join(cfg.Data, "store"), Endpoints: cfg.StoreEndpoints, TLS: cfg.StoreTLS(), Logger: logger})
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Close())

@@ -211,6 +211,46 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestRestoreInto: a directory that is there, such as a volume, is filled, also after a restoration that was killed in it; one
+// that fails leaves it empty.
+func TestRestoreInto(t *testing.T) {
+	s, _ := served(t)
+	id := identity(t)
+	file := written(t, s, id.Recipient())
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "lost+found"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, damaged := range [][]byte{file[:len(file)-1], nil} {
+		if _, err := Restore(bytes.NewReader(damaged), dir, quiet, id); !errors.Is(err, ErrDamaged) {
+			t.Errorf("cut off: %v", err)
+		}
+		if left := names(t, dir); len(left) != 2 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+	for name, text := range map[string]string{Unfinished: "", "node": "half", ".restore.1.new/node": "half"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Restore(bytes.NewReader(file), dir, quiet, id); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "node")); err != nil || string(text) != "0123456789\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+	for _, name := range names(t, dir) {
+		if name == "/"+Unfinished || strings.HasSuffix(name, ".new") {
+			t.Errorf("left behind: %s", name)
+		}
+	}
+	if _, err := Restore(bytes.NewReader(file), dir, quiet, id); !errors.Is(err, ErrNotEmpty) {
+		t.Errorf("a second time: %v", err)
+	}
+}
+
 // TestPassphrase: the right one opens it, and no other.
 func TestPassphrase(t *testing.T) {
 	s, _ := served(t)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -37,18 +38,57 @@ const (
 	maxName     = 4 << 10
 )
 
-// Restore makes the data directory dir, which is empty or not there, of a backup. It is there as a whole or not at all.
+// Restore makes the data directory dir, which is empty or not there, of a backup. It is there as a whole or not at all; in a
+// directory that was there, which may be a volume, Unfinished says so meanwhile.
 func Restore(r io.Reader, dir string, logger *slog.Logger, identities ...age.Identity) (m Manifest, err error) {
 	dir = filepath.Clean(dir)
-	owner, err := vacant(dir)
-	if err != nil {
-		return m, fmt.Errorf("%s: %w", dir, err)
-	}
-	parent := filepath.Dir(dir)
-	if err := os.MkdirAll(parent, 0o755); err != nil { //nolint:gosec // only the data directory itself is secret
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		parent := filepath.Dir(dir)
+		if err := os.MkdirAll(parent, 0o755); err != nil { //nolint:gosec // only the data directory itself is secret
+			return m, err
+		}
+		return restore(r, parent, filepath.Base(dir), logger, identities, func(draft string) error {
+			if err := os.Rename(draft, dir); err != nil {
+				return err
+			}
+			return durable.Sync(parent)
+		})
+	case err != nil:
 		return m, err
 	}
-	draft, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".*.new")
+	if err := vacate(dir); err != nil {
+		return m, fmt.Errorf("%s: %w", dir, err)
+	}
+	mark := filepath.Join(dir, Unfinished)
+	if err := durable.Replace(mark, 0o600, nil); err != nil {
+		return m, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, vacate(dir))
+		}
+	}()
+	return restore(r, dir, "restore", logger, identities, func(draft string) error {
+		owner, _ := info.Sys().(*syscall.Stat_t)
+		if err := errors.Join(own(draft, owner), moveAll(draft, dir), os.Chmod(dir, 0o700)); err != nil { //nolint:gosec // a directory needs its x
+			return err
+		}
+		if err := errors.Join(os.Remove(draft), syncAll(dir), os.Remove(mark)); err != nil {
+			return err
+		}
+		return durable.Sync(dir)
+	})
+}
+
+// Unfinished is a file in a data directory for as long as a restoration has not come to its end. What is there then is of no
+// use, and another restoration may begin.
+const Unfinished = "restore.unfinished"
+
+// restore makes a draft of a data directory in parent, and publishes it once it is whole and on the disk.
+func restore(r io.Reader, parent, name string, logger *slog.Logger, identities []age.Identity, publish func(draft string) error) (m Manifest, err error) {
+	draft, err := os.MkdirTemp(parent, "."+name+".*.new")
 	if err != nil {
 		return m, err
 	}
@@ -64,42 +104,47 @@ func Restore(r io.Reader, dir string, logger *slog.Logger, identities ...age.Ide
 	if err := store.FromCopy(database, filepath.Join(draft, "store"), logger); err != nil {
 		return m, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if err := os.Remove(database); err != nil {
+	if err := errors.Join(os.Remove(database), syncAll(draft)); err != nil {
 		return m, err
 	}
-	if err := own(draft, owner); err != nil {
-		return m, err
-	}
-	if err := syncAll(draft); err != nil {
-		return m, err
-	}
-	if err := os.Rename(draft, dir); err != nil {
-		if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EXDEV) {
-			err = fmt.Errorf("%w: a file system is mounted there: restore to a folder in it, or elsewhere, and move what is in that", err)
-		}
-		return m, err
-	}
-	return m, durable.Sync(parent)
+	return m, publish(draft)
 }
 
-// vacant is the owner of an empty directory; nil where there is none.
-func vacant(dir string) (*syscall.Stat_t, error) {
+// vacate fails with ErrNotEmpty where there is something in dir, unless an unfinished restoration has left it.
+func vacate(dir string) error {
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(entries) > 0 {
-		return nil, ErrNotEmpty
+	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == Unfinished })
+	for _, entry := range entries {
+		if entry.Name() == "lost+found" || entry.Name() == Unfinished {
+			continue // the one is the file system's, and the other goes last
+		}
+		if !ours {
+			return ErrNotEmpty
+		}
+		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+			return err
+		}
 	}
-	info, err := os.Stat(dir)
+	if !ours {
+		return nil
+	}
+	return os.Remove(filepath.Join(dir, Unfinished))
+}
+
+func moveAll(from, to string) error {
+	entries, err := os.ReadDir(from)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	owner, _ := info.Sys().(*syscall.Stat_t)
-	return owner, nil
+	for _, entry := range entries {
+		if err := os.Rename(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unpack writes what is in the backup to dir, once it is sure of it.
@@ -239,7 +284,7 @@ func throughNoLink(root, dir string) error {
 // inSamba says whether a file is a domain controller's: those have owners of their own.
 func inSamba(name string) bool { return strings.HasPrefix(name, "samba"+string(filepath.Separator)) }
 
-// own gives a data directory the owner of the one in whose place it comes, or this process's.
+// own gives what is in a data directory an owner, where this process may.
 func own(dir string, owner *syscall.Stat_t) error {
 	if os.Geteuid() != 0 || owner == nil {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -16,6 +17,8 @@ import (
 
 	"filippo.io/age"
 
+	"latchkey/internal/app"
+	"latchkey/internal/backup"
 	"latchkey/internal/config"
 	"latchkey/internal/masterkey"
 )
@@ -292,6 +295,14 @@ func TestBackupRefused(t *testing.T) {
 		if got.status == 200 || !strings.Contains(got.body, want) {
 			t.Errorf("%s: %v", body, got)
 		}
+	}
+	half := t.TempDir()
+	if err := os.WriteFile(filepath.Join(half, backup.Unfinished), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := &config.Config{Listen: "127.0.0.1:0", LDAPListen: "127.0.0.1:0", LDAPSListen: "127.0.0.1:0", Data: half, AccountID: "123456789012"}
+	if _, err := app.New(t.Context(), cfg, testLogger(), io.Discard); err == nil || !strings.Contains(err.Error(), "run latchkey restore again") {
+		t.Errorf("a server in a directory that was not restored to the end: %v", err)
 	}
 	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
