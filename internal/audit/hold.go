@@ -77,14 +77,14 @@ func hold(dir string, key ed25519.PublicKey, suffices func(statement) bool) (hel
 		return nil, nil, errNotCovered
 	}
 	var files []*os.File
-	release = func() {
+	closeAll := func() {
 		for _, file := range files {
 			_ = file.Close()
 		}
 	}
 	defer func() {
 		if err != nil {
-			release()
+			closeAll()
 		}
 	}()
 	for _, each := range stated.Files {
@@ -106,5 +106,5 @@ func hold(dir string, key ed25519.PublicKey, suffices func(statement) bool) (hel
 	if now, err := parseStatement(path, again, key); err != nil || len(now.Files) != len(stated.Files) || now.Files[len(now.Files)-1].First != stated.Files[len(stated.Files)-1].First {
 		return nil, nil, errors.Join(err, errors.New("it was rotated meanwhile"))
 	}
-	return append(held, Held{DigestFile, int64(len(text)), bytes.NewReader(text)}), release, nil
+	return append(held, Held{DigestFile, int64(len(text)), bytes.NewReader(text)}), closeAll, nil
 }

@@ -134,3 +134,50 @@ func TestMasterKeyIsNotInherited(t *testing.T) {
 		t.Errorf("a key in the data directory: %v", err)
 	}
 }
+
+// TestRotateCluster: two servers on one etcd cluster get a new master key one after the other, and work together meanwhile.
+func TestRotateCluster(t *testing.T) {
+	t.Parallel()
+	endpoint := startEtcd(t)
+	on := func(data string) func(*config.Config) {
+		return func(c *config.Config) { c.StoreEndpoints, c.Data = []string{endpoint}, data }
+	}
+	dirs := []string{t.TempDir(), t.TempDir()}
+	first := start(t, clusterSeed, on(dirs[0]))
+	former, err := os.ReadFile(filepath.Join(dirs[0], masterkey.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dirs[1], masterkey.File), former, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, "", on(dirs[1]))
+	first.stop()
+	second.stop()
+	rotate := func(data string, last bool) {
+		t.Helper()
+		if done, err := app.RotateMasterKey(t.Context(), &config.Config{Data: data, StoreEndpoints: []string{endpoint}}, masterkey.Source{}, last, testLogger()); err != nil || len(done.Damaged) > 0 {
+			t.Fatalf("%+v, %v", done, err)
+		}
+	}
+	both := func(password string) {
+		t.Helper()
+		first, second = start(t, "", on(dirs[0])), start(t, "", on(dirs[1]))
+		goCall(t, goSDK(second, home), "ResetUserPassword", reset("d-00000000c1", "jane", password)).accepted(t)
+		await(t, "the new password at both", func() bool {
+			return login(t, first, `CORP\jane`, password) == "" && login(t, second, `CORP\jane`, password) == ""
+		})
+		first.stop()
+		second.stop()
+	}
+	rotate(dirs[0], false)
+	both("Summer-Rain-2026")
+	rotate(dirs[1], true)
+	both("Autumn-Wind-2026")
+	for _, dir := range dirs {
+		if key, err := os.ReadFile(filepath.Join(dir, masterkey.File)); err != nil || string(key) == string(former) {
+			t.Errorf("%s has the former key, %v", dir, err)
+		}
+		auditVerified(t, dir)
+	}
+}
