@@ -163,7 +163,9 @@ func TestRotateCluster(t *testing.T) {
 	both := func(password string) {
 		t.Helper()
 		first, second = start(t, "", on(dirs[0])), start(t, "", on(dirs[1]))
-		goCall(t, goSDK(second, home), "ResetUserPassword", reset("d-00000000c1", "jane", password)).accepted(t)
+		for _, s := range []*server{first, second} {
+			goCall(t, goSDK(s, home), "ResetUserPassword", reset("d-00000000c1", "jane", password)).accepted(t)
+		}
 		await(t, "the new password at both", func() bool {
 			return login(t, first, `CORP\jane`, password) == "" && login(t, second, `CORP\jane`, password) == ""
 		})

@@ -13,6 +13,7 @@ import (
 	"latchkey/internal/config"
 	"latchkey/internal/directory/embedded"
 	"latchkey/internal/identity"
+	"latchkey/internal/masterkey"
 )
 
 // TestExpiredSession: what clients are told once a session is over. Its token is of the server's own master key, and of yesterday.
@@ -20,7 +21,11 @@ func TestExpiredSession(t *testing.T) {
 	t.Parallel()
 	roles := rolesFile(t)
 	s := start(t, worldSeed, func(c *config.Config) { c.Roles = roles })
-	keyring, err := embedded.LoadKeyring(s.data)
+	key, err := masterkey.InDirectory(s.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyring, err := embedded.NewKeyring(key)
 	if err != nil {
 		t.Fatal(err)
 	}
