@@ -20,6 +20,12 @@ func masterKey(ctx context.Context, cfg *config.Config, dir string) (key []byte,
 	if key != nil || err != nil {
 		return key, true, err
 	}
+	// A key that is made for a store that is there already would open nothing.
+	_, missing := os.Stat(filepath.Join(dir, masterkey.File))
+	_, kept := os.Stat(filepath.Join(dir, "store", "member"))
+	if errors.Is(missing, fs.ErrNotExist) && kept == nil {
+		return nil, false, fmt.Errorf("%w: %w", masterkey.ErrForeign, missing)
+	}
 	key, err = masterkey.InDirectory(dir)
 	return key, false, err
 }

@@ -115,6 +115,14 @@ func TestRotateMasterKey(t *testing.T) {
 	if _, err := app.New(t.Context(), wrong, testLogger(), io.Discard); !errors.Is(err, masterkey.ErrForeign) {
 		t.Errorf("a former key: %v", err)
 	}
+	none := *wrong
+	none.MasterKeyFile = ""
+	if _, err := app.New(t.Context(), &none, testLogger(), io.Discard); !errors.Is(err, masterkey.ErrForeign) || !strings.Contains(err.Error(), masterkey.File) {
+		t.Errorf("no key: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(s.data, masterkey.File)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key was made for a store that was there: %v", err)
+	}
 	if _, err := app.RotateMasterKey(t.Context(), wrong, masterkey.Source{}, false, testLogger()); err == nil || !strings.Contains(err.Error(), "give the new one") {
 		t.Errorf("no new key: %v", err)
 	}
