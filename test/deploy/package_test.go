@@ -47,6 +47,19 @@ mount -t tmpfs tmpfs "$1/root/tmp"
 cp "$2" "$3" "$1/root/tmp"
 exec chroot "$1/root" /bin/sh -ec "$4"`
 
+// buildPackage is the path of a package of that version.
+func buildPackage(t *testing.T, version string) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "../../deploy/debian/build", version, t.TempDir())
+	var said bytes.Buffer
+	command.Stderr = &said
+	path, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, &said)
+	}
+	return strings.TrimSpace(string(path))
+}
+
 // TestPackage: the Debian package is installed, its service's user runs the server as the unit does, an update keeps the data,
 // and so does its removal.
 func TestPackage(t *testing.T) {
@@ -56,21 +69,11 @@ func TestPackage(t *testing.T) {
 		}
 		t.Skip("a package is installed by root alone")
 	}
-	build := func(version string) string {
-		command := exec.CommandContext(t.Context(), "../../deploy/debian/build", version, t.TempDir())
-		var said bytes.Buffer
-		command.Stderr = &said
-		path, err := command.Output()
-		if err != nil {
-			t.Fatalf("%v: %s", err, &said)
-		}
-		return strings.TrimSpace(string(path))
-	}
 	script, err := os.ReadFile("testdata/package.sh")
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, second := build("1.0"), build("1.1")
+	first, second := buildPackage(t, "1.0"), buildPackage(t, "1.1")
 	command := exec.CommandContext(t.Context(), "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", apart, "sh", t.TempDir(), first, second, string(script))
 	command.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "FIRST=/tmp/" + filepath.Base(first), "SECOND=/tmp/" + filepath.Base(second)}
 	said, err := command.CombinedOutput()
