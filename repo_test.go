@@ -54,8 +54,10 @@ var layers = map[string]string{
 	"internal/kdc":                         "admission directory directory/embedded throttle",
 	"internal/lifecycle":                   "directory directory/client directory/embedded directory/remote directory/samba event forwarder keytab radius store",
 
-	"internal/backup":    "audit directory/samba durable masterkey store",
-	"internal/masterkey": "audit directory/embedded durable store",
+	"internal/backup":         "audit directory/samba durable masterkey store",
+	"internal/masterkey":      "audit directory/embedded durable store",
+	"internal/audit/delivery": "audit durable",
+
 	"internal/audit":     "durable identity",
 	"internal/authz":     "fault identity",
 	"internal/operation": "fault identity",
@@ -70,7 +72,7 @@ var layers = map[string]string{
 	"internal/ds":        "wire fault operation directory event lifecycle store identity",
 	"internal/dsdata":    "wire fault operation directory ds lifecycle store",
 
-	"internal/config": "event sts strict throttle",
+	"internal/config": "audit/delivery event sts strict throttle",
 	"internal/seed":   "wire directory directory/remote store lifecycle strict",
 	"internal/app":    anything,
 	"cmd/latchkey":    "audit backup masterkey app authz config seed admin ds dsdata identity ldif sigv4 wire durable",

@@ -26,6 +26,7 @@ import (
 	"latchkey/internal/admin"
 	"latchkey/internal/admission"
 	"latchkey/internal/audit"
+	"latchkey/internal/audit/delivery"
 	"latchkey/internal/certificate"
 	"latchkey/internal/chaos"
 	"latchkey/internal/config"
@@ -75,6 +76,7 @@ type App struct {
 	obtain    func(context.Context) // gets the API's certificates; nil where they are files
 	roles     *sts.Roles
 	worker    *lifecycle.Worker
+	sinks     *delivery.Sinks // of the audit trail
 	api       *http.Server
 	failures  *throttle.Buckets // of logins, by where they come from
 	ldap      *ldapserver.Server
@@ -160,11 +162,10 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	if err != nil {
 		return nil, err
 	}
-	trail, err := audit.Open(dir, audit.Options{Signer: signer, Keep: audit.Retention{Size: cfg.AuditFileSize << 20, Age: cfg.AuditKeep}, Head: auditHead{records, node}, Logger: logger, Now: time.Now})
+	trail, err := a.openTrail(dir, signer, auditHead{records, node})
 	if err != nil {
 		return nil, err
 	}
-	a.closeLater(trail.Close)
 
 	engine, err := embedded.New(records, keyring, ldapserver.Features(), logger, time.Now)
 	if err != nil {
@@ -545,6 +546,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 
 	err := a.announce()
+	a.sinks.Start() // after the ready line, which stays the first one
 	// Reading the directories leaves as much garbage as they take. Nobody waits while it goes.
 	serving.Go(debug.FreeOSMemory)
 	if err == nil {

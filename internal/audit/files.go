@@ -53,8 +53,9 @@ type files struct {
 	intent *os.File
 	signer ed25519.PrivateKey
 	keep   Retention
-	head   uint64  // how many records there were at least, by what is kept elsewhere
-	keeper *keeper // of the head; nil until the files are recovered
+	head   uint64                     // how many records there were at least, by what is kept elsewhere
+	keeper *keeper                    // of the head; nil until the files are recovered
+	held   func(sequence uint64) bool // whether somebody still needs the record
 
 	chain       link // of the last record
 	parts       []part

@@ -63,6 +63,9 @@ type Log struct {
 	trouble error  // why
 	failed  error  // for good
 	closed  bool
+
+	progress progress
+	lenient  lenient
 }
 
 // batch is what is written together.
@@ -93,9 +96,11 @@ type Options struct {
 	Signer ed25519.PrivateKey
 	Keep   Retention
 	// Head, unless nil, is where the number of records is kept besides.
-	Head   Head
-	Logger *slog.Logger
-	Now    func() time.Time
+	Head Head
+	// Continue lets calls go on that can't be recorded. Without it Intent and Outcome refuse them.
+	Continue bool
+	Logger   *slog.Logger
+	Now      func() time.Time
 }
 
 // Open opens the audit trail in dir, makes it where there is none, and recovers it: a line torn by a crash is cut off, and
@@ -149,9 +154,12 @@ func open(dir string, options Options, disk disk) (*Log, error) {
 		stopped: make(chan struct{}),
 		files:   f,
 		next:    newBatch(nil),
+		lenient: lenient{on: options.Continue},
 	}
 	f.keeper = keep(options.Head, options.Logger)
+	f.held = l.progress.held
 	f.seal(f.now())
+	l.progress.reached(f.chain.Sequence)
 	go l.run()
 	return l, nil
 }
@@ -192,12 +200,12 @@ func (l *Log) Intent(ctx context.Context, e *Event) error {
 		b.urgent = true
 	})
 	if err != nil {
-		return err
+		return l.excuse(ctx, e, err, begun)
 	}
 	if err := b.wait(ctx); err != nil {
 		return err
 	}
-	return b.intentErr
+	return l.excuse(ctx, e, b.intentErr, begun)
 }
 
 // Outcome records how a call ended. That of a write (ReadOnly is false) is on disk when Outcome returns nil; that of a read
@@ -218,13 +226,16 @@ func (l *Log) Outcome(ctx context.Context, e *Event) error {
 			b.urgent = true
 		}
 	})
-	if err != nil || e.ReadOnly {
-		return err
+	if err != nil {
+		return l.excuse(ctx, e, err, gone)
+	}
+	if e.ReadOnly {
+		return nil
 	}
 	if err := b.wait(ctx); err != nil {
 		return err
 	}
-	return b.err
+	return l.excuse(ctx, e, b.err, late)
 }
 
 func (l *Log) fill(e *Event) {
@@ -309,6 +320,9 @@ func (l *Log) run() {
 			stopping = true
 		}
 		l.flush()
+		if stopping && l.waiting() {
+			l.flush() // what the first one has to tell of
+		}
 		if l.healthy() {
 			l.files.maintain(l.now())
 			if l.files.unsealed() && time.Since(l.files.sealed) >= sealEvery {
@@ -322,6 +336,12 @@ func (l *Log) healthy() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed == nil
+}
+
+func (l *Log) waiting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next.size > 0
 }
 
 // linger waits until the next batch is due.
@@ -361,18 +381,22 @@ func (l *Log) flush() {
 
 	l.mu.Lock()
 	if failed != nil && l.failed == nil {
-		l.logger.Error("the audit log has failed: no change will be made any more until the server is restarted on a sound disk",
+		l.logger.Error("the audit log has failed: "+l.lenient.until("no change will be made any more", "no call will be recorded any more")+" the server is restarted on a sound disk",
 			"file", l.files.log.Name(), "err", failed)
 	}
 	l.failed = failed
 	switch {
 	case l.trouble == nil && b.err != nil && failed == nil:
-		l.logger.Error("the audit log cannot be written: changes are refused until it can", "file", l.files.log.Name(), "err", b.err)
+		l.logger.Error("the audit log cannot be written: "+l.lenient.until("changes are refused", "calls go on, without their records on the disk,")+" it can", "file", l.files.log.Name(), "err", b.err)
 	case l.trouble != nil && b.err == nil:
 		l.logger.Info("the audit log can be written again", "file", l.files.log.Name())
 	}
 	l.trouble = b.err
 	l.carried = len(l.files.carry)
+	if b.err == nil {
+		l.progress.reached(l.files.chain.Sequence)
+		l.tellLost()
+	}
 	if cap(b.lines) <= 2*flushBytes {
 		l.spare = b.lines
 	}

@@ -282,7 +282,7 @@ func (f *files) forget(at time.Time) error {
 	}
 	all := f.parts
 	var gone []string
-	for len(f.parts) > 1 {
+	for len(f.parts) > 1 && !f.held(f.parts[0].Last.Sequence) {
 		if at.Sub(f.parts[0].Rotated) < f.keep.Age {
 			break
 		}

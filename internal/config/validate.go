@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey/internal/audit/delivery"
 	"latchkey/internal/event"
 	"latchkey/internal/sts"
 	"latchkey/internal/throttle"
@@ -60,6 +61,7 @@ func (c *Config) Validate() error {
 	if c.AuditKeep != 0 && c.AuditKeep < minAuditKeep {
 		v.add("", "--audit-keep: %s is less than a day", c.AuditKeep)
 	}
+	v.audit(c)
 	if !accountID.MatchString(c.AccountID) {
 		v.add("", "--account-id: %q is not an AWS account number: 12 digits", c.AccountID)
 	}
@@ -105,6 +107,26 @@ func (v *validation) events(c *Config) {
 			}
 			seen[name] = true
 		}
+	}
+}
+
+func (v *validation) audit(c *Config) {
+	switch c.AuditOnFailure {
+	case "", "refuse", "continue":
+	default:
+		v.add("", "--audit-on-failure: %q is none of refuse, continue", c.AuditOnFailure)
+	}
+	seen := map[string]bool{}
+	for _, text := range c.AuditSink {
+		sink, err := delivery.Parse(text)
+		if err != nil {
+			v.add("", "--audit-sink: %v", err)
+			continue
+		}
+		if seen[sink.String()] {
+			v.add("", "--audit-sink: %s is given twice", sink)
+		}
+		seen[sink.String()] = true
 	}
 }
 
