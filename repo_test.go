@@ -57,6 +57,7 @@ var layers = map[string]string{
 	"internal/backup":         "audit directory/samba durable masterkey store",
 	"internal/masterkey":      "audit directory/embedded durable store",
 	"internal/audit/delivery": "audit durable",
+	"internal/cloudtrail":     "audit fault operation wire",
 
 	"internal/audit":     "durable identity",
 	"internal/authz":     "fault identity",
@@ -67,7 +68,7 @@ var layers = map[string]string{
 	"internal/oidc":      "",
 	"internal/sts":       "authz fault identity oidc strict",
 	"internal/gateway":   "chaos sts wire fault operation sigv4 authz identity admission audit throttle",
-	"internal/ds/gen":    "admin ds dsdata operation wire",
+	"internal/ds/gen":    "admin cloudtrail ds dsdata operation wire",
 	"internal/admin":     "authz backup chaos wire fault operation directory directory/remote ds lifecycle store identity keytab sts",
 	"internal/ds":        "wire fault operation directory event lifecycle store identity",
 	"internal/dsdata":    "wire fault operation directory ds lifecycle store",

@@ -29,6 +29,7 @@ import (
 	"latchkey/internal/audit/delivery"
 	"latchkey/internal/certificate"
 	"latchkey/internal/chaos"
+	"latchkey/internal/cloudtrail"
 	"latchkey/internal/config"
 	"latchkey/internal/directory"
 	"latchkey/internal/directory/embedded"
@@ -439,9 +440,13 @@ func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer,
 	if err != nil {
 		return err
 	}
+	events, err := (&cloudtrail.Service{Dir: trail.Dir(), Tokens: keyring}).Table()
+	if err != nil {
+		return err
+	}
 	grants := &grants{issuer: issuer, roles: a.roles}
 	handler := &gateway.Gateway{
-		Tables: map[*wire.Service]operation.Table{wire.DS: table, wire.DSData: data, wire.Latchkey: own}, Audit: trail, Faults: faults, Account: a.config.AccountID, Logger: a.logger, Now: time.Now,
+		Tables: map[*wire.Service]operation.Table{wire.DS: table, wire.DSData: data, wire.Latchkey: own, wire.CloudTrail: events}, Audit: trail, Faults: faults, Account: a.config.AccountID, Logger: a.logger, Now: time.Now,
 		Grants: grants.of, STS: &sts.Service{Issuer: issuer, Roles: a.roles, Account: a.config.AccountID, Grants: grants.of}, Tags: a.tagsOf,
 		Limits: gateway.Limits{
 			Key: buckets(a.config.ThrottleKey), Directory: buckets(a.config.ThrottleDirectory), User: buckets(a.config.ThrottleUser),

@@ -46,6 +46,9 @@ func (p *progress) held(sequence uint64) bool {
 	return needed != nil && (*needed)() <= sequence
 }
 
+// Dir is the directory that the trail is in.
+func (l *Log) Dir() string { return l.files.dir }
+
 // Link is where a line says that it stands in the chain.
 type Link struct {
 	Sequence uint64 `json:"sequence"`
