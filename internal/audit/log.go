@@ -11,6 +11,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -55,6 +57,8 @@ type Log struct {
 	stop    chan struct{}
 	stopped chan struct{}
 	files   *files // the writer's own, once it runs
+	wrote   func(time.Duration, error)
+	state   atomic.Pointer[State]
 
 	mu      sync.Mutex
 	next    *batch
@@ -93,7 +97,9 @@ type Options struct {
 	Signer ed25519.PrivateKey
 	Keep   Retention
 	// Head, unless nil, is where the number of records is kept besides.
-	Head   Head
+	Head Head
+	// Wrote is told of each batch: how long the disk took, and why it did not take it. Nil is not told.
+	Wrote  func(took time.Duration, err error)
 	Logger *slog.Logger
 	Now    func() time.Time
 }
@@ -148,10 +154,12 @@ func open(dir string, options Options, disk disk) (*Log, error) {
 		stop:    make(chan struct{}),
 		stopped: make(chan struct{}),
 		files:   f,
+		wrote:   options.Wrote,
 		next:    newBatch(nil),
 	}
 	f.keeper = keep(options.Head, options.Logger)
 	f.seal(f.now())
+	l.note()
 	go l.run()
 	return l, nil
 }
@@ -315,6 +323,7 @@ func (l *Log) run() {
 				l.files.seal(l.now())
 			}
 		}
+		l.note()
 	}
 }
 
@@ -354,7 +363,11 @@ func (l *Log) flush() {
 	close(b.taken)
 
 	if failed == nil {
+		began := time.Now()
 		failed = l.files.write(b)
+		if l.wrote != nil && b.size > 0 {
+			l.wrote(time.Since(began), cmp.Or(b.err, b.intentErr))
+		}
 	} else {
 		b.err, b.intentErr = failed, failed
 	}

@@ -77,6 +77,9 @@ func New(options Options) *Server {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+	if options.Observer == nil {
+		options.Observer = func(string, int32, time.Duration) {}
+	}
 	options.Limits = options.Limits.withDefaults()
 	s := &Server{
 		options: options, log: options.Logger, slots: make(chan struct{}, options.Limits.InFlight),

@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"latchkey/internal/audit"
+	"latchkey/internal/fault"
+)
+
+// Observer is told of a call that has come in, before anything of it is looked at. It may give the call another context, and is
+// called back with what came of it.
+type Observer func(ctx context.Context, r *http.Request) (context.Context, func(Outcome))
+
+// Outcome is what came of a call, without anything that its client has made up.
+type Outcome struct {
+	RequestID string
+	Service   string
+	Operation string // "" where the service has none of that name
+	Directory string // the id of the directory that is called upon, if any
+	Code      string // the exception; OK where there is none
+	Limit     string // the limit that refused the call, if one did: key, directory or user
+}
+
+// Trail is an audit trail, as *audit.Log is one.
+type Trail interface {
+	Intent(ctx context.Context, event *audit.Event) error
+	Outcome(ctx context.Context, event *audit.Event) error
+}
+
+// observe tells the observer of a call. end is called when it has its answer.
+func (g *Gateway) observe(ctx context.Context, x *exchange, r *http.Request) (_ context.Context, end func()) {
+	if g.Observer == nil {
+		return ctx, func() {}
+	}
+	ctx, done := g.Observer(ctx, r)
+	return ctx, func() {
+		o := Outcome{RequestID: x.id, Service: x.service.Name, Operation: x.spec.Name, Directory: x.directory, Code: "OK"}
+		if x.refusal != nil {
+			o.Code, o.Limit = x.code(), limitOf(x.refusal)
+		}
+		done(o)
+	}
+}
+
+// code is the exception that answers the call; "unknown" for one that was made up for a developer's client.
+func (x *exchange) code() string {
+	code := x.service.Fault(x.refusal).Code
+	if fault.Modelled(x.service.Name, code) || framework(code) {
+		return code
+	}
+	return "unknown"
+}
+
+// limitOf is the limit that a call was refused by; "" where it was another reason.
+func limitOf(err error) string {
+	if t, ok := errors.AsType[*throttled](err); ok {
+		return t.limit
+	}
+	return ""
+}

@@ -1,0 +1,14 @@
+package kdc
+
+import "time"
+
+// Observer is told of what was answered. message is AS, TGS or kpasswd; code is KRB-ERROR's (RFC 4120 section 7.5.9), or the result
+// of a change of a password (RFC 3244 section 2); 0 is success.
+type Observer func(message string, code int32, took time.Duration)
+
+func (s *Server) observePassword(code uint16, began time.Time) {
+	s.options.Observer("kpasswd", int32(code), time.Since(began))
+}
+
+// InFlight is how many requests are at work, and how many may be.
+func (s *Server) InFlight() (used, most int) { return len(s.slots), cap(s.slots) }
