@@ -236,7 +236,7 @@ func (w *watch) stages() map[metrics.Directories]int {
 	directories.Where(func(record store.Directory) bool {
 		all[metrics.Directories{Engine: lifecycle.EngineName(record), Stage: record.Stage}]++
 		return false
-	}, "", 0)
+	}, "", 1)
 	return all
 }
 
