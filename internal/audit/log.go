@@ -363,9 +363,9 @@ func (l *Log) flush() {
 	close(b.taken)
 
 	if failed == nil {
-		began := time.Now()
+		began, something := time.Now(), b.size > 0 || len(l.files.carry) > 0
 		failed = l.files.write(b)
-		if l.wrote != nil && b.size > 0 {
+		if l.wrote != nil && something {
 			l.wrote(time.Since(began), cmp.Or(b.err, b.intentErr))
 		}
 	} else {

@@ -90,14 +90,18 @@ func TestMetrics(t *testing.T) {
 			t.Fatalf("%d: %s", code, said)
 		}
 	}
-	settings, err := krbconfig.NewFromString("[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n udp_preference_limit = 1\n dns_lookup_kdc = false\n[realms]\n CORP.EXAMPLE.COM = {\n  kdc = " + s.KDC + "\n }\n")
+	settings, err := krbconfig.NewFromString("[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n udp_preference_limit = 1\n dns_lookup_kdc = false\n[realms]\n CORP.EXAMPLE.COM = {\n  kdc = " + s.KDC + "\n  kpasswd_server = " + s.Kpasswd + "\n }\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := krbclient.NewWithPassword("jane", "CORP.EXAMPLE.COM", nextPassword, settings).Login(); err != nil {
+	user := krbclient.NewWithPassword("jane", "CORP.EXAMPLE.COM", nextPassword, settings, krbclient.DisablePAFXFAST(true))
+	if err := user.Login(); err != nil {
 		t.Fatal(err)
 	}
-	if err := krbclient.NewWithPassword("nobody", "CORP.EXAMPLE.COM", nextPassword, settings).Login(); err == nil {
+	if ok, err := user.ChangePasswd(marker + "-third-Lamp"); ok || err == nil || !strings.Contains(err.Error(), "minPwdAge") {
+		t.Fatal(ok, err)
+	}
+	if err := krbclient.NewWithPassword("nobody", "CORP.EXAMPLE.COM", nextPassword, settings, krbclient.DisablePAFXFAST(true)).Login(); err == nil {
 		t.Fatal("nobody has logged in")
 	}
 
@@ -122,7 +126,8 @@ func TestMetrics(t *testing.T) {
 		{"latchkey_ldap_requests_total", []string{"operation", "bind", "result", "0"}, 1},
 		{"latchkey_ldap_requests_total", []string{"operation", "bind", "result", "49"}, 2},
 		{"latchkey_ldap_requests_total", []string{"operation", "extended", "result", "0"}, 1},
-		{"latchkey_kerberos_requests_total", []string{"message", "AS", "code", "0"}, 1},
+		{"latchkey_kerberos_requests_total", []string{"message", "AS", "code", "0"}, 2}, // for krbtgt and for kadmin/changepw
+		{"latchkey_kerberos_requests_total", []string{"message", "kpasswd", "code", "4"}, 1},
 		{"latchkey_kerberos_requests_total", []string{"message", "AS", "code", "6"}, 1},
 		{"latchkey_directories", []string{"engine", "embedded", "stage", "Active"}, 3},
 		{"latchkey_limit_max", []string{"limit", "ldap_connections"}, 4096},
@@ -184,6 +189,29 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s: %d, metrics: %t", path, answer.StatusCode, has)
 		}
 	}
+}
+
+// TestMetricsWithoutStore: while the store can't be reached, scrapes are answered, and say so.
+func TestMetricsWithoutStore(t *testing.T) {
+	t.Parallel()
+	way, address := startRelay(t, strings.TrimPrefix(startEtcd(t), "http://"))
+	s := start(t, worldSeed, func(c *config.Config) {
+		c.StoreEndpoints, c.MetricsListen = []string{"http://" + address}, "127.0.0.1:0"
+	})
+	up := func() float64 {
+		_, families := scrape(t, s)
+		if has := families["latchkey_store_revision"] != nil; has != (sum(families, "latchkey_store_up") == 1) {
+			t.Errorf("up is %v, and there is a revision: %t", sum(families, "latchkey_store_up"), has)
+		}
+		return sum(families, "latchkey_store_up")
+	}
+	if up() != 1 {
+		t.Error("the store is said not to answer")
+	}
+	way.set(true)
+	await(t, "the store's end", func() bool { return up() == 0 })
+	way.set(false)
+	await(t, "the store's return", func() bool { return up() == 1 })
 }
 
 // TestNoMetrics: they are not there unless they are wanted.
