@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"golang.org/x/net/netutil"
 
 	"latchkey/internal/audit"
 	"latchkey/internal/directory"
@@ -37,6 +38,9 @@ type watch struct {
 	mu           sync.Mutex
 	certificates map[string]func() time.Time // when those end that are in use
 }
+
+// maxScrapers is how many connections the address of the metrics takes at once.
+const maxScrapers = 64
 
 // buildWatch comes before all that it watches.
 func (a *App) buildWatch(ctx context.Context, records *store.Store) error {
@@ -75,7 +79,7 @@ func (a *App) buildWatch(ctx context.Context, records *store.Store) error {
 // serveWatch lets Prometheus and profilers in.
 func (a *App) serveWatch(serve func(name string, run func() error)) {
 	if a.watch.scrapes != nil {
-		serve("metrics", func() error { return a.watch.scrapes.Serve(a.listeners.metrics) })
+		serve("metrics", func() error { return a.watch.scrapes.Serve(netutil.LimitListener(a.listeners.metrics, maxScrapers)) })
 	}
 	if a.watch.pprof != nil {
 		serve("pprof", a.watch.pprof.Serve)

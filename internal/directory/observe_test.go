@@ -25,13 +25,17 @@ func (a answering) answer(ctx context.Context, verb string) error {
 func (a answering) Search(ctx context.Context, _ *ldap.SearchRequest) (*ldap.SearchResult, error) {
 	return &ldap.SearchResult{Referrals: []string{"partial"}}, a.answer(ctx, "search")
 }
+
 func (a answering) Add(ctx context.Context, _ *ldap.AddRequest) error { return a.answer(ctx, "add") }
+
 func (a answering) Modify(ctx context.Context, _ *ldap.ModifyRequest) error {
 	return a.answer(ctx, "modify")
 }
+
 func (a answering) ModifyDN(ctx context.Context, _ *ldap.ModifyDNRequest) error {
 	return a.answer(ctx, "rename")
 }
+
 func (a answering) Delete(ctx context.Context, _ *ldap.DelRequest) error {
 	return a.answer(ctx, "delete")
 }
@@ -41,6 +45,7 @@ type verifying struct{ answering }
 func (v verifying) Verify(ctx context.Context, _ string, _ []byte) []Verified {
 	return []Verified{{"dc1", v.answer(ctx, "bind")}, {"dc2", nil}}
 }
+
 func (v verifying) Login(ctx context.Context, _ string, _ []byte) error { return v.answer(ctx, "bind") }
 
 func TestObserve(t *testing.T) {
@@ -63,11 +68,11 @@ func TestObserve(t *testing.T) {
 		err, conn.Add(ctx, &ldap.AddRequest{}), conn.Modify(ctx, &ldap.ModifyRequest{}), conn.ModifyDN(ctx, &ldap.ModifyDNRequest{}),
 		conn.Delete(ctx, &ldap.DelRequest{}), verifier.Login(ctx, "", nil),
 	} {
-		if err != refusal {
+		if !errors.Is(err, refusal) {
 			t.Errorf("%v is not the directory's own error", err)
 		}
 	}
-	if all := verifier.Verify(ctx, "", nil); len(all) != 2 || all[0].Err != refusal {
+	if all := verifier.Verify(ctx, "", nil); len(all) != 2 || !errors.Is(all[0].Err, refusal) {
 		t.Errorf("%v", all)
 	}
 	if want := []string{"search 51", "add 51", "modify 51", "rename 51", "delete 51", "bind 51", "bind 51"}; !slices.Equal(saw, want) {

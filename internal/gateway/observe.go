@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"latchkey/internal/audit"
-	"latchkey/internal/fault"
 )
 
 // Observer is told of a call that has come in, before anything of it is looked at. It may give the call another context, and is
@@ -38,19 +37,10 @@ func (g *Gateway) observe(ctx context.Context, x *exchange, r *http.Request) (_ 
 	return ctx, func() {
 		o := Outcome{RequestID: x.id, Service: x.service.Name, Operation: x.spec.Name, Directory: x.directory, Code: "OK"}
 		if x.refusal != nil {
-			o.Code, o.Limit = x.code(), limitOf(x.refusal)
+			o.Code, o.Limit = x.service.Fault(x.refusal).Code, limitOf(x.refusal)
 		}
 		done(o)
 	}
-}
-
-// code is the exception that answers the call; "unknown" for one that was made up for a developer's client.
-func (x *exchange) code() string {
-	code := x.service.Fault(x.refusal).Code
-	if fault.Modelled(x.service.Name, code) || framework(code) {
-		return code
-	}
-	return "unknown"
 }
 
 // limitOf is the limit that a call was refused by; "" where it was another reason.

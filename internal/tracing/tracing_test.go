@@ -68,6 +68,14 @@ func open(t *testing.T, endpoint string, log io.Writer) *Tracer {
 	return tracer
 }
 
+// finish has everything sent, however long that takes.
+func finish(t *testing.T, tracer *Tracer) {
+	t.Helper()
+	if err := errors.Join(tracer.provider.ForceFlush(t.Context()), tracer.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSpans: a part is below its call, and work of no call is not sent.
 func TestSpans(t *testing.T) {
 	c, url := listen(t)
@@ -78,9 +86,7 @@ func TestSpans(t *testing.T) {
 	_, end = tracer.Part(ctx, "directory search", attribute.String("latchkey.engine", "embedded"))
 	end("51", true)
 	done(Outcome{RequestID: "id", Service: "ds", Code: "UnknownOperationException"})
-	if err := tracer.Close(); err != nil {
-		t.Error(err)
-	}
+	finish(t, tracer)
 	if c.path != "/base/v1/traces" || c.about["service.name"] != "latchkey" || c.about["service.version"] != "v9" {
 		t.Errorf("%s: %v", c.path, c.about)
 	}
@@ -105,9 +111,7 @@ func TestEnvironment(t *testing.T) {
 	tracer := open(t, "", io.Discard)
 	_, done := tracer.Request(t.Context(), nil)
 	done(Outcome{Service: "ds", Operation: "DescribeDirectories", Code: "OK"})
-	if err := tracer.Close(); err != nil {
-		t.Error(err)
-	}
+	finish(t, tracer)
 	if c.path != "/v1/traces" || c.header.Get("X-Tenant") != "corp" || c.about["service.name"] != "other" || len(c.spans) != 1 {
 		t.Errorf("%s, %v, %v, %d spans", c.path, c.header, c.about, len(c.spans))
 	}
@@ -122,8 +126,9 @@ func TestSampling(t *testing.T) {
 		t.Error(id)
 	}
 	done(Outcome{Service: "ds", Operation: "DescribeDirectories", Code: "OK"})
-	if err := tracer.Close(); err != nil || len(c.spans) != 0 {
-		t.Errorf("%v, %d spans", err, len(c.spans))
+	finish(t, tracer)
+	if len(c.spans) != 0 {
+		t.Errorf("%d spans", len(c.spans))
 	}
 }
 
@@ -145,9 +150,7 @@ func TestCollectorFails(t *testing.T) {
 	for _, status := range []int{http.StatusOK, http.StatusForbidden, http.StatusForbidden, http.StatusOK, http.StatusOK} {
 		send(status)
 	}
-	if err := tracer.Close(); err != nil {
-		t.Error(err)
-	}
+	finish(t, tracer)
 	if failed, again := strings.Count(log.String(), "traces can't be sent"), strings.Count(log.String(), "traces can be sent again"); failed != 1 || again != 1 {
 		t.Errorf("%d, %d:\n%s", failed, again, log)
 	}

@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/hex"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +59,19 @@ func (c *spans) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
+// calls is the spans of calls, in the order of their beginning.
+func (c *spans) calls() (calls []*otlp.Span) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, span := range c.all {
+		if span.Kind == otlp.Span_SPAN_KIND_SERVER {
+			calls = append(calls, span)
+		}
+	}
+	slices.SortFunc(calls, func(a, b *otlp.Span) int { return cmp.Compare(a.StartTimeUnixNano, b.StartTimeUnixNano) })
+	return calls
+}
+
 func attributes(span *otlp.Span) map[string]string {
 	all := map[string]string{}
 	for _, each := range span.Attributes {
@@ -89,19 +104,17 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = answer.Body.Close()
-	s.stop() // sends what waits
+	await(t, "the span of each call", func() bool { return len(c.calls()) == 3 })
+	s.stop()
+	calls := c.calls()
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.path != "/v1/traces" {
 		t.Errorf("spans were sent to %q", c.path)
 	}
-	children, calls := map[string][]string{}, []*otlp.Span{}
+	children := map[string][]string{}
 	for _, span := range c.all {
-		if span.Kind == otlp.Span_SPAN_KIND_SERVER {
-			calls = append(calls, span)
-			continue
-		}
 		children[string(span.ParentSpanId)] = append(children[string(span.ParentSpanId)], span.Name)
 	}
 	if len(calls) != 3 {
