@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -34,13 +35,40 @@ func promtool(t *testing.T) string {
 	return ""
 }
 
-// TestAlerts: Prometheus can read the alerts.
+// TestAlerts: each alert is raised when it should be, and none at a server that is well.
 func TestAlerts(t *testing.T) {
-	said, err := exec.CommandContext(t.Context(), promtool(t), "check", "rules", "../../deploy/prometheus/latchkey.rules.yaml").CombinedOutput()
-	if err != nil || !strings.Contains(string(said), "rules found") {
+	rules, err := filepath.Abs("../../deploy/prometheus/latchkey.rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases, err := os.ReadFile("testdata/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts := alert.FindAllSubmatch(text, -1)
+	if len(alerts) == 0 {
+		t.Fatal("no alert found")
+	}
+	for _, each := range alerts {
+		if n := bytes.Count(cases, fmt.Appendf(nil, "alertname: %s", each[1])); n != 2 {
+			t.Errorf("%s has %d cases, want one that raises it and one that does not", each[1], n)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "cases.yaml")
+	if err := os.WriteFile(path, bytes.Replace(cases, []byte("RULES"), []byte(rules), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, err := exec.CommandContext(t.Context(), promtool(t), "test", "rules", path).CombinedOutput()
+	if err != nil || !bytes.Contains(said, []byte("SUCCESS")) {
 		t.Errorf("%v: %s", err, said)
 	}
 }
+
+var alert = regexp.MustCompile(`(?m)^ +- alert: (\w+)$`)
 
 // TestDashboardQueries: what the dashboard asks is PromQL, once Grafana has put its variables in.
 func TestDashboardQueries(t *testing.T) {
