@@ -42,6 +42,7 @@ import (
 	"latchkey/internal/ldapserver"
 	"latchkey/internal/lifecycle"
 	"latchkey/internal/masterkey"
+	"latchkey/internal/metrics"
 	"latchkey/internal/nameserver"
 	"latchkey/internal/operation"
 	"latchkey/internal/seed"
@@ -184,6 +185,9 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	engine.Authorities = func(id string) (*x509.CertPool, bool) { return authorities(directories.Load(), id) }
 	engine.Kerberos = a.listeners.kdc != nil
 	engine.Failures = buckets(cfg.ThrottleAccount)
+	a.watch.engine = engine
+	a.watch.bucket(metrics.Account, engine.Failures)
+	a.watch.bucket(metrics.Source, a.failures)
 	engine.Observer = func(id string) func(directory.SecurityEvent) { return observer(logs, directories.Load(), id) }
 	queue := lifecycle.NewQueue()
 	controllers, err := a.buildSamba(dir, node, queue, engine.Observer)
@@ -464,7 +468,9 @@ func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer,
 	a.api.Protocols.SetHTTP1(true)
 	door := admission.NewDoor(a.connections())
 	told := throttle.New(throttle.Rate{PerSecond: 1, Burst: 1})
+	a.watch.door, a.watch.gateway = door, handler
 	listener := door.Listen(a.listeners.api, func(from net.Addr) {
+		a.watch.refused(metrics.APIConnections)
 		if ok, _ := told.Take("", time.Now()); ok {
 			a.logger.Warn("API connections are turned away: there are too many", "peer", from.String())
 		}
@@ -500,6 +506,7 @@ func (a *App) buildACME(dir string) (err error) {
 		}
 	}
 	a.api.TLSConfig, a.obtain = from.Config(), from.Obtain
+	a.watch.certify("api", from.NotAfter)
 	return nil
 }
 

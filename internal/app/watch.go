@@ -15,14 +15,17 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/net/netutil"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/audit"
 	"latchkey/internal/directory"
+	"latchkey/internal/directory/embedded"
 	"latchkey/internal/gateway"
 	"latchkey/internal/kdc"
 	"latchkey/internal/ldapserver"
 	"latchkey/internal/lifecycle"
 	"latchkey/internal/metrics"
 	"latchkey/internal/store"
+	"latchkey/internal/throttle"
 	"latchkey/internal/tracing"
 )
 
@@ -32,6 +35,9 @@ type watch struct {
 	tracer  *tracing.Tracer
 	scrapes *http.Server
 	pprof   *pprofServer
+	door    *admission.Door // of the API
+	gateway *gateway.Gateway
+	engine  *embedded.Engine
 
 	trail        atomic.Pointer[audit.Log]
 	directories  atomic.Pointer[store.Directories]
@@ -205,6 +211,20 @@ func (w *watch) kerberos() kdc.Observer {
 	return w.metrics.KerberosAnswered
 }
 
+// refused counts what a limit refuses.
+func (w *watch) refused(limit string) {
+	if w.metrics != nil {
+		w.metrics.Refused(limit)
+	}
+}
+
+// bucket has what the buckets refuse counted; nil bounds nothing.
+func (w *watch) bucket(limit string, b *throttle.Buckets) {
+	if b != nil && w.metrics != nil {
+		b.Refused = func() { w.metrics.Refused(limit) }
+	}
+}
+
 // certify makes the end of a certificate that is in use known.
 func (w *watch) certify(name string, notAfter func() time.Time) {
 	w.mu.Lock()
@@ -217,7 +237,9 @@ func (w *watch) ends() map[string]time.Time {
 	defer w.mu.Unlock()
 	all := map[string]time.Time{}
 	for name, notAfter := range w.certificates {
-		all[name] = notAfter()
+		if end := notAfter(); !end.IsZero() {
+			all[name] = end
+		}
 	}
 	return all
 }
@@ -247,7 +269,12 @@ func (w *watch) stages() map[metrics.Directories]int {
 // limits is asked once everything is built.
 func (a *App) limits() map[string]metrics.Limit {
 	limit := func(used, most int) metrics.Limit { return metrics.Limit{Used: used, Max: most} }
-	return map[string]metrics.Limit{metrics.LDAPConnections: limit(a.ldap.Connections()), metrics.KerberosRequests: limit(a.kdc.InFlight())}
+	load := a.watch.engine.Load()
+	return map[string]metrics.Limit{
+		metrics.APIConnections: limit(a.watch.door.Inside()), metrics.LargeRequests: limit(a.watch.gateway.Large()), metrics.LDAPConnections: limit(a.ldap.Connections()),
+		metrics.KerberosConnections: limit(a.kdc.Connections()), metrics.KerberosRequests: limit(a.kdc.InFlight()),
+		metrics.Derivations: limit(load.Deriving, load.Slots), metrics.WaitingLogins: limit(load.Logins, load.Waiting), metrics.WaitingResets: limit(load.Resets, load.Waiting),
+	}
 }
 
 func storeState(records *store.Store) func(context.Context) (metrics.Store, error) {

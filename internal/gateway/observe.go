@@ -43,6 +43,9 @@ func (g *Gateway) observe(ctx context.Context, x *exchange, r *http.Request) (_ 
 	}
 }
 
+// Large is how many large requests are held, and how many may be.
+func (g *Gateway) Large() (held, most int) { return int(g.large.Load()), maxLarge }
+
 // limitOf is the limit that a call was refused by; "" where it was another reason.
 func limitOf(err error) string {
 	if t, ok := errors.AsType[*throttled](err); ok {

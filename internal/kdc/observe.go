@@ -10,5 +10,8 @@ func (s *Server) observePassword(code uint16, began time.Time) {
 	s.options.Observer("kpasswd", int32(code), time.Since(began))
 }
 
+// Connections is how many connections are open, and how many may be.
+func (s *Server) Connections() (open, most int) { return s.door.Inside() }
+
 // InFlight is how many requests are at work, and how many may be.
 func (s *Server) InFlight() (used, most int) { return len(s.slots), cap(s.slots) }

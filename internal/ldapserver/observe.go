@@ -17,8 +17,4 @@ func (unobserved) TurnedAway()                            {}
 func (unobserved) Answered(string, uint16, time.Duration) {}
 
 // Connections is how many connections are open, and how many may be.
-func (s *Server) Connections() (open, most int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.connections), s.options.Limits.Connections
-}
+func (s *Server) Connections() (open, most int) { return s.door.Inside() }

@@ -102,10 +102,19 @@ func durations(name, help string, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: seconds}, labels)
 }
 
-// The limits of what may be in use at once.
+// The limits of what may be in use at once, and of failed logins.
 const (
-	LDAPConnections  = "ldap_connections"
-	KerberosRequests = "kerberos_requests"
+	Source  = "source"
+	Account = "account"
+
+	APIConnections      = "api_connections"
+	LargeRequests       = "large_requests"
+	LDAPConnections     = "ldap_connections"
+	KerberosConnections = "kerberos_connections"
+	KerberosRequests    = "kerberos_requests"
+	Derivations         = "key_derivations"
+	WaitingLogins       = "waiting_logins"
+	WaitingResets       = "waiting_resets"
 )
 
 // Handler answers scrapes.

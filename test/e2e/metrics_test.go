@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,9 @@ func sum(families map[string]*dto.MetricFamily, family string, labels ...string)
 // TestMetrics: what clients of all kinds do is counted, and nothing that they send is told.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	s := start(t, worldSeed, func(c *config.Config) { c.MetricsListen, c.ThrottleUser = "127.0.0.1:0", "0.001:2" })
+	s := start(t, worldSeed, func(c *config.Config) {
+		c.MetricsListen, c.ThrottleUser, c.ThrottleAccount = "127.0.0.1:0", "0.001:2", "0.001:2"
+	})
 	_, before := scrape(t, s)
 	sdk := goClient(t, s)
 	sdk(t, home, "ResetUserPassword", reset(corpID, "jane", nextPassword)).accepted(t)
@@ -90,11 +93,14 @@ func TestMetrics(t *testing.T) {
 			t.Fatalf("%d: %s", code, said)
 		}
 	}
+	if said, code := openldap(t, s, "ldapwhoami", "", "-D", `CORP\jane`, "-w", nextPassword); code != 51 {
+		t.Fatalf("after two wrong passwords: %d: %s", code, said)
+	}
 	settings, err := krbconfig.NewFromString("[libdefaults]\n default_realm = CORP.EXAMPLE.COM\n udp_preference_limit = 1\n dns_lookup_kdc = false\n[realms]\n CORP.EXAMPLE.COM = {\n  kdc = " + s.KDC + "\n  kpasswd_server = " + s.Kpasswd + "\n }\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := krbclient.NewWithPassword("jane", "CORP.EXAMPLE.COM", nextPassword, settings, krbclient.DisablePAFXFAST(true))
+	user := krbclient.NewWithPassword("kim.cli", "CORP.EXAMPLE.COM", firstPassword, settings, krbclient.DisablePAFXFAST(true))
 	if err := user.Login(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,8 +129,14 @@ func TestMetrics(t *testing.T) {
 		{"latchkey_requests_total", []string{"operation", "unknown", "code", "UnknownOperationException"}, 3},
 		{"latchkey_request_duration_seconds", []string{"operation", "ResetUserPassword"}, 4},
 		{"latchkey_limit_refused_total", []string{"limit", "user"}, 1},
+		{"latchkey_limit_refused_total", []string{"limit", "account"}, 1},
+		{"latchkey_limit_max", []string{"limit", "api_connections"}, 4096},
+		{"latchkey_limit_max", []string{"limit", "kerberos_connections"}, 1024},
+		{"latchkey_limit_max", []string{"limit", "key_derivations"}, float64(runtime.GOMAXPROCS(0))},
+		{"latchkey_limit_max", []string{"limit", "waiting_logins"}, 4096},
 		{"latchkey_ldap_requests_total", []string{"operation", "bind", "result", "0"}, 1},
 		{"latchkey_ldap_requests_total", []string{"operation", "bind", "result", "49"}, 2},
+		{"latchkey_ldap_requests_total", []string{"operation", "bind", "result", "51"}, 1},
 		{"latchkey_ldap_requests_total", []string{"operation", "extended", "result", "0"}, 1},
 		{"latchkey_kerberos_requests_total", []string{"message", "AS", "code", "0"}, 2}, // for krbtgt and for kadmin/changepw
 		{"latchkey_kerberos_requests_total", []string{"message", "kpasswd", "code", "4"}, 1},
