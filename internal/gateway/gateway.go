@@ -88,7 +88,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.serveQuery(ctx, w, r)
 		return
 	}
-	ctx, end := g.observe(ctx, x, r)
+	ctx, end := g.observe(ctx, r, x.outcome)
 	defer end()
 	body, done, err := g.readBody(w, r)
 	defer done()

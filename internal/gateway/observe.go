@@ -28,20 +28,34 @@ type Trail interface {
 	Outcome(ctx context.Context, event *audit.Event) error
 }
 
-// observe tells the observer of a call. end is called when it has its answer.
-func (g *Gateway) observe(ctx context.Context, x *exchange, r *http.Request) (_ context.Context, end func()) {
+// observe tells the observer of a call. end is called when it has its answer, and the outcome is known.
+func (g *Gateway) observe(ctx context.Context, r *http.Request, outcome func() Outcome) (_ context.Context, end func()) {
 	if g.Observer == nil {
 		return ctx, func() {}
 	}
-	ctx, done := g.Observer(ctx, r)
-	return ctx, func() {
-		o := Outcome{RequestID: x.id, Service: x.service.Name, Operation: x.spec.Name, Directory: x.directory, Code: "OK"}
-		if x.refusal != nil {
-			o.Code, o.Limit = x.service.Fault(x.refusal).Code, limitOf(x.refusal)
-		}
-		done(o)
-	}
+	ctx, ended := g.Observer(ctx, r)
+	return ctx, func() { ended(outcome()) }
 }
+
+func (x *exchange) outcome() Outcome {
+	o := Outcome{RequestID: x.id, Service: x.service.Name, Operation: x.spec.Name, Directory: x.directory, Code: succeeded}
+	if x.refusal != nil {
+		o.Code, o.Limit = x.service.Fault(x.refusal).Code, limitOf(x.refusal)
+	}
+	return o
+}
+
+// queryOutcome is that of a call of STS.
+func queryOutcome(id, action string, refusal error) Outcome {
+	o := Outcome{RequestID: id, Service: "sts", Operation: action, Code: succeeded}
+	if refusal != nil {
+		o.Code, o.Limit = queryFault(refusal).Code, limitOf(refusal)
+	}
+	return o
+}
+
+// succeeded is the code of a call that was carried out.
+const succeeded = "OK"
 
 // Large is how many large requests are held, and how many may be.
 func (g *Gateway) Large() (held, most int) { return int(g.large.Load()), maxLarge }

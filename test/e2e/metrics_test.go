@@ -3,7 +3,9 @@ package e2e
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -85,6 +87,16 @@ func TestMetrics(t *testing.T) {
 		}
 		_ = answer.Body.Close()
 	}
+	answer, err := http.PostForm(s.API, url.Values{"Action": {"Evil5"}, "Version": {"2011-06-15"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	who := exec.CommandContext(t.Context(), program(t, "aws", "awscli"), "--endpoint-url", s.API, "--region", home, "sts", "get-caller-identity")
+	who.Env = environment(t, s)
+	if said, err := who.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
 	if said, code := openldap(t, s, "ldapwhoami", "", "-D", `CORP\jane`, "-w", nextPassword); code != 0 {
 		t.Fatal(said)
 	}
@@ -116,7 +128,7 @@ func TestMetrics(t *testing.T) {
 	// The last call is counted once its client has the answer, and the record of a read is written a moment later.
 	await(t, "the count of all calls", func() bool {
 		text, after = scrape(t, s)
-		return sum(after, "latchkey_requests_total") == 7 && sum(after, "latchkey_requests_in_flight") == 0 && sum(after, "latchkey_limit_used", "limit", "ldap_connections") == 0
+		return sum(after, "latchkey_requests_total") == 9 && sum(after, "latchkey_requests_in_flight") == 0 && sum(after, "latchkey_limit_used", "limit", "ldap_connections") == 0
 	})
 	for _, want := range []struct {
 		family string
@@ -127,6 +139,8 @@ func TestMetrics(t *testing.T) {
 		{"latchkey_requests_total", []string{"operation", "ResetUserPassword", "code", "ThrottlingException"}, 1},
 		{"latchkey_requests_total", []string{"operation", "ResetUserPassword", "code", "UserDoesNotExistException"}, 1},
 		{"latchkey_requests_total", []string{"operation", "unknown", "code", "UnknownOperationException"}, 3},
+		{"latchkey_requests_total", []string{"service", "sts", "operation", "GetCallerIdentity", "code", "OK"}, 1},
+		{"latchkey_requests_total", []string{"service", "sts", "operation", "unknown", "code", "InvalidAction"}, 1},
 		{"latchkey_request_duration_seconds", []string{"operation", "ResetUserPassword"}, 4},
 		{"latchkey_limit_refused_total", []string{"limit", "user"}, 1},
 		{"latchkey_limit_refused_total", []string{"limit", "account"}, 1},
@@ -157,8 +171,8 @@ func TestMetrics(t *testing.T) {
 	if n := sum(after, "latchkey_engine_requests_total", modify...) - sum(before, "latchkey_engine_requests_total", modify...); n != 2 {
 		t.Errorf("%v modifies, want 2", n)
 	}
-	if records := sum(after, "latchkey_audit_records_total") - sum(before, "latchkey_audit_records_total"); records != 4 {
-		t.Errorf("%v records, want 4", records)
+	if records := sum(after, "latchkey_audit_records_total") - sum(before, "latchkey_audit_records_total"); records != 5 {
+		t.Errorf("%v records, want 5", records)
 	}
 	await(t, "the digest of all records", func() bool {
 		_, after = scrape(t, s)
