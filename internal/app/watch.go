@@ -208,7 +208,7 @@ func (w *watch) kerberos() kdc.Observer {
 	if w.metrics == nil {
 		return nil
 	}
-	return w.metrics.KerberosAnswered
+	return w.metrics.Kerberos()
 }
 
 // refused counts what a limit refuses.

@@ -61,7 +61,7 @@ func (s *Server) Answer(ctx context.Context, message []byte, peer Peer) []byte {
 	began := time.Now()
 	reply, err := s.exchange(ctx, r)
 	if err == nil {
-		s.options.Observer(r.kind(), 0, time.Since(began))
+		s.options.Observer.Answered(r.kind(), 0, time.Since(began))
 		s.log.Debug("KDC request", "kind", r.kind(), "client", r.clientName(), "realm", r.ReqBody.Realm, "server", r.ReqBody.SName.PrincipalNameString())
 		return reply
 	}
@@ -71,7 +71,7 @@ func (s *Server) Answer(ctx context.Context, message []byte, peer Peer) []byte {
 		s.log.Error("KDC request failed", "kind", r.kind(), "realm", r.ReqBody.Realm, "err", err)
 		no = refuse(errorcode.KRB_ERR_GENERIC, "the directory can't be asked now")
 	}
-	s.options.Observer(r.kind(), no.code, time.Since(began))
+	s.options.Observer.Answered(r.kind(), no.code, time.Since(began))
 	s.log.Debug("KDC request refused", "kind", r.kind(), "client", r.clientName(), "realm", r.ReqBody.Realm, "server", r.ReqBody.SName.PrincipalNameString(), "err", no)
 	return s.refusalMessage(r, no)
 }

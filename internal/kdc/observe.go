@@ -2,12 +2,24 @@ package kdc
 
 import "time"
 
-// Observer is told of what was answered. message is AS, TGS or kpasswd; code is KRB-ERROR's (RFC 4120 section 7.5.9), or the result
-// of a change of a password (RFC 3244 section 2); 0 is success.
-type Observer func(message string, code int32, took time.Duration)
+// Observer is told of what a server does. Its methods are called from many exchanges at once, and return at once.
+type Observer interface {
+	// Answered is told of an answer. message is AS, TGS or kpasswd; code is KRB-ERROR's (RFC 4120 section 7.5.9), or the result of a
+	// change of a password (RFC 3244 section 2); 0 is success.
+	Answered(message string, code int32, took time.Duration)
+	// TurnedAway is told of a connection that was not taken, Dropped of a datagram, as there are too many.
+	TurnedAway()
+	Dropped()
+}
+
+type unobserved struct{}
+
+func (unobserved) Answered(string, int32, time.Duration) {}
+func (unobserved) TurnedAway()                           {}
+func (unobserved) Dropped()                              {}
 
 func (s *Server) observePassword(code uint16, began time.Time) {
-	s.options.Observer("kpasswd", int32(code), time.Since(began))
+	s.options.Observer.Answered("kpasswd", int32(code), time.Since(began))
 }
 
 // Connections is how many connections are open, and how many may be.

@@ -167,10 +167,22 @@ func (l LDAP) Answered(operation string, result uint16, took time.Duration) {
 	l.m.ldapDurations.WithLabelValues(operation).Observe(took.Seconds())
 }
 
-// KerberosAnswered counts a request of the kind that message names, and its answer's code.
-func (m *Metrics) KerberosAnswered(message string, code int32, took time.Duration) {
-	m.kerberosRequests.WithLabelValues(message, strconv.Itoa(int(code))).Inc()
-	m.kerberosDurations.WithLabelValues(message).Observe(took.Seconds())
+// Kerberos is Metrics as the KDC's observer.
+func (m *Metrics) Kerberos() Kerberos { return Kerberos{m} }
+
+// Kerberos counts what a KDC does.
+type Kerberos struct{ m *Metrics }
+
+// TurnedAway counts a connection that was not taken.
+func (k Kerberos) TurnedAway() { k.m.Refused(KerberosConnections) }
+
+// Dropped counts a datagram that was not read.
+func (k Kerberos) Dropped() { k.m.Refused(KerberosRequests) }
+
+// Answered counts a request of the kind that message names, and its answer's code.
+func (k Kerberos) Answered(message string, code int32, took time.Duration) {
+	k.m.kerberosRequests.WithLabelValues(message, strconv.Itoa(int(code))).Inc()
+	k.m.kerberosDurations.WithLabelValues(message).Observe(took.Seconds())
 }
 
 // AuditWrote counts a batch of the audit trail.

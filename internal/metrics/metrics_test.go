@@ -46,7 +46,9 @@ func busy() *Metrics {
 	m.EngineAnswered("embedded", "search", "0", time.Millisecond)
 	m.LDAP().Answered("bind", 49, time.Millisecond)
 	m.LDAP().TurnedAway()
-	m.KerberosAnswered("AS", 24, time.Millisecond)
+	m.Kerberos().Answered("AS", 24, time.Millisecond)
+	m.Kerberos().TurnedAway()
+	m.Kerberos().Dropped()
 	m.AuditWrote(time.Millisecond, nil)
 	m.AuditWrote(time.Millisecond, errors.New("full"))
 	return m
@@ -85,6 +87,8 @@ func TestValues(t *testing.T) {
 		`latchkey_kerberos_requests_total{code="24",message="AS"} 1`,
 		`latchkey_limit_refused_total{limit="key"} 1`,
 		`latchkey_limit_refused_total{limit="ldap_connections"} 1`,
+		`latchkey_limit_refused_total{limit="kerberos_connections"} 1`,
+		`latchkey_limit_refused_total{limit="kerberos_requests"} 1`,
 		`latchkey_limit_used{limit="ldap_connections"} 4`,
 		`latchkey_limit_max{limit="ldap_connections"} 4096`,
 		`latchkey_audit_records_total 70`,
