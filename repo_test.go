@@ -35,6 +35,7 @@ var layers = map[string]string{
 	"internal/throttle":    "",
 	"internal/fault":       "",
 	"internal/ldif":        "",
+	"internal/metrics":     "",
 	"internal/keytab":      "",
 	"internal/forwarder":   "",
 	"internal/gssapi":      "",
@@ -42,6 +43,7 @@ var layers = map[string]string{
 	"internal/identity":    "durable store",
 	"internal/store":       "durable",
 	"internal/strict":      "",
+	"internal/tracing":     "",
 
 	"internal/directory":                   "ldif",
 	"internal/directory/embedded":          "directory store throttle",

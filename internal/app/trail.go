@@ -22,7 +22,7 @@ func (a *App) openTrail(dir string, signer ed25519.PrivateKey, head audit.Head) 
 	}
 	trail, err := audit.Open(dir, audit.Options{
 		Signer: signer, Keep: audit.Retention{Size: a.config.AuditFileSize << 20, Age: a.config.AuditKeep}, Head: head, Continue: a.config.AuditOnFailure == "continue",
-		Logger: a.logger, Now: time.Now,
+		Wrote: a.watch.auditWrote(), Logger: a.logger, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -40,5 +40,7 @@ func (a *App) openTrail(dir string, signer ed25519.PrivateKey, head audit.Head) 
 		a.sinks.Close()
 		return err
 	})
+	a.watch.trail.Store(trail)
+	a.watch.sinks.Store(a.sinks)
 	return trail, nil
 }

@@ -11,6 +11,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -55,6 +57,8 @@ type Log struct {
 	stop    chan struct{}
 	stopped chan struct{}
 	files   *files // the writer's own, once it runs
+	wrote   func(time.Duration, error)
+	state   atomic.Pointer[State]
 
 	mu      sync.Mutex
 	next    *batch
@@ -99,8 +103,10 @@ type Options struct {
 	Head Head
 	// Continue lets calls go on that can't be recorded. Without it Intent and Outcome refuse them.
 	Continue bool
-	Logger   *slog.Logger
-	Now      func() time.Time
+	// Wrote is told of each batch: how long the disk took, and why it did not take it. Nil is not told.
+	Wrote  func(took time.Duration, err error)
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 // Open opens the audit trail in dir, makes it where there is none, and recovers it: a line torn by a crash is cut off, and
@@ -153,6 +159,7 @@ func open(dir string, options Options, disk disk) (*Log, error) {
 		stop:    make(chan struct{}),
 		stopped: make(chan struct{}),
 		files:   f,
+		wrote:   options.Wrote,
 		next:    newBatch(nil),
 		lenient: lenient{on: options.Continue},
 	}
@@ -160,6 +167,7 @@ func open(dir string, options Options, disk disk) (*Log, error) {
 	f.held = l.progress.held
 	f.seal(f.now())
 	l.progress.reached(f.chain.Sequence)
+	l.note()
 	go l.run()
 	return l, nil
 }
@@ -329,6 +337,7 @@ func (l *Log) run() {
 				l.files.seal(l.now())
 			}
 		}
+		l.note()
 	}
 }
 
@@ -374,7 +383,11 @@ func (l *Log) flush() {
 	close(b.taken)
 
 	if failed == nil {
+		began, something := time.Now(), b.size > 0 || len(l.files.carry) > 0
 		failed = l.files.write(b)
+		if l.wrote != nil && something {
+			l.wrote(time.Since(began), cmp.Or(b.err, b.intentErr))
+		}
 	} else {
 		b.err, b.intentErr = failed, failed
 	}

@@ -36,6 +36,7 @@ func (c *Config) Validate() error {
 	v.engines(c)
 	v.events(c)
 	v.roles(c)
+	v.watching(c)
 	for _, each := range []struct{ flag, text string }{
 		{"--throttle-key", c.ThrottleKey},
 		{"--throttle-directory", c.ThrottleDirectory},
@@ -150,7 +151,7 @@ type listener struct{ flag, address string }
 
 func (c *Config) listeners() []listener {
 	all := []listener{{"--listen", c.Listen}, {"--ldap-listen", c.LDAPListen}, {"--ldaps-listen", c.LDAPSListen}}
-	for _, optional := range []listener{{"--dns-listen", c.DNSListen}, {"--kdc-listen", c.KDCListen}, {"--kpasswd-listen", c.KpasswdListen}} {
+	for _, optional := range []listener{{"--dns-listen", c.DNSListen}, {"--kdc-listen", c.KDCListen}, {"--kpasswd-listen", c.KpasswdListen}, {"--metrics-listen", c.MetricsListen}} {
 		if optional.address != "" {
 			all = append(all, optional)
 		}
