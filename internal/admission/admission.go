@@ -58,6 +58,13 @@ func (d *Door) Leave(network netip.Prefix) {
 	}
 }
 
+// Inside is how many connections are in, and how many may be.
+func (d *Door) Inside() (open, most int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.all, d.most
+}
+
 // full says whether a network has as many connections as it may.
 func (d *Door) full(network netip.Prefix) bool {
 	d.mu.Lock()

@@ -26,8 +26,10 @@ import (
 	"latchkey/internal/admin"
 	"latchkey/internal/admission"
 	"latchkey/internal/audit"
+	"latchkey/internal/audit/delivery"
 	"latchkey/internal/certificate"
 	"latchkey/internal/chaos"
+	"latchkey/internal/cloudtrail"
 	"latchkey/internal/config"
 	"latchkey/internal/directory"
 	"latchkey/internal/directory/embedded"
@@ -42,6 +44,7 @@ import (
 	"latchkey/internal/ldapserver"
 	"latchkey/internal/lifecycle"
 	"latchkey/internal/masterkey"
+	"latchkey/internal/metrics"
 	"latchkey/internal/nameserver"
 	"latchkey/internal/operation"
 	"latchkey/internal/seed"
@@ -75,13 +78,15 @@ type App struct {
 	obtain    func(context.Context) // gets the API's certificates; nil where they are files
 	roles     *sts.Roles
 	worker    *lifecycle.Worker
+	sinks     *delivery.Sinks // of the audit trail
 	api       *http.Server
 	failures  *throttle.Buckets // of logins, by where they come from
 	ldap      *ldapserver.Server
 	dns       *nameserver.Server // nil without
 	kdc       *kdc.Server
+	watch     watch
 	listeners struct {
-		api, ldap, ldaps, dns, kdc, kpasswd                 net.Listener
+		api, ldap, ldaps, dns, kdc, kpasswd, metrics        net.Listener
 		ldapPackets, dnsPackets, kdcPackets, kpasswdPackets net.PacketConn
 	}
 }
@@ -155,16 +160,19 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	if err != nil {
 		return nil, err
 	}
+	if err := a.buildWatch(ctx, records); err != nil {
+		return nil, err
+	}
+
 	// The audit trail before whatever it has to tell of.
 	signer, err := audit.LoadSigner(dir, keyring)
 	if err != nil {
 		return nil, err
 	}
-	trail, err := audit.Open(dir, audit.Options{Signer: signer, Keep: audit.Retention{Size: cfg.AuditFileSize << 20, Age: cfg.AuditKeep}, Head: auditHead{records, node}, Logger: logger, Now: time.Now})
+	trail, err := a.openTrail(dir, signer, auditHead{records, node})
 	if err != nil {
 		return nil, err
 	}
-	a.closeLater(trail.Close)
 
 	engine, err := embedded.New(records, keyring, ldapserver.Features(), logger, time.Now)
 	if err != nil {
@@ -178,6 +186,9 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	engine.Authorities = func(id string) (*x509.CertPool, bool) { return authorities(directories.Load(), id) }
 	engine.Kerberos = a.listeners.kdc != nil
 	engine.Failures = buckets(cfg.ThrottleAccount)
+	a.watch.engine = engine
+	a.watch.bucket(metrics.Account, engine.Failures)
+	a.watch.bucket(metrics.Source, a.failures)
 	engine.Observer = func(id string) func(directory.SecurityEvent) { return observer(logs, directories.Load(), id) }
 	queue := lifecycle.NewQueue()
 	controllers, err := a.buildSamba(dir, node, queue, engine.Observer)
@@ -192,13 +203,14 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		Engines: lifecycle.Engines{
 			lifecycle.Embedded: lifecycle.NewEmbedded(engine), lifecycle.Samba: controllers, lifecycle.Remote: lifecycle.NewRemote(a.buildRemote(queue)), lifecycle.Connector: connectors,
 		},
-		Sealer: keyring, Queue: queue, Topics: topics, Node: node, Logger: logger, Now: time.Now,
+		Sealer: keyring, Queue: queue, Topics: topics, Node: node, Observer: a.watch.engines(), Logger: logger, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.closeLater(func() error { a.worker.Stop(); return nil })
 	directories.Store(a.worker.Directories())
+	a.watch.directories.Store(a.worker.Directories())
 
 	if plan != nil {
 		if err := seed.Apply(ctx, plan, a.worker, cfg.AccountID, cfg.Engine); err != nil {
@@ -216,7 +228,7 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		return nil, err
 	}
 	a.buildDNS(engine)
-	a.kdc = kdc.New(kdc.Options{Engine: engine, Logger: a.logger, Failures: a.failures})
+	a.kdc = kdc.New(kdc.Options{Engine: engine, Observer: a.watch.kerberos(), Logger: a.logger, Failures: a.failures})
 	return a, a.buildAPI(dir, keys, issuer, trail, keyring, records, logs, topics)
 }
 
@@ -312,8 +324,9 @@ func (a *App) buildLDAP(dir string, engine *embedded.Engine) error {
 		return err
 	}
 	most, each := a.connections()
+	a.watch.certify("ldap", files.NotAfter)
 	a.ldap, err = ldapserver.New(ldapserver.Options{
-		Backend: ldapBackend{engine}, TLS: settings, Logger: a.logger, Failures: a.failures,
+		Backend: ldapBackend{engine}, TLS: settings, Observer: a.watch.ldap(), Logger: a.logger, Failures: a.failures,
 		Limits: ldapserver.Limits{Connections: most, ConnectionsPerAddress: each},
 	})
 	return err
@@ -438,9 +451,13 @@ func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer,
 	if err != nil {
 		return err
 	}
+	events, err := (&cloudtrail.Service{Dir: trail.Dir(), Tokens: keyring}).Table()
+	if err != nil {
+		return err
+	}
 	grants := &grants{issuer: issuer, roles: a.roles}
 	handler := &gateway.Gateway{
-		Tables: map[*wire.Service]operation.Table{wire.DS: table, wire.DSData: data, wire.Latchkey: own}, Audit: trail, Faults: faults, Account: a.config.AccountID, Logger: a.logger, Now: time.Now,
+		Tables: map[*wire.Service]operation.Table{wire.DS: table, wire.DSData: data, wire.Latchkey: own, wire.CloudTrail: events}, Audit: a.watch.audit(trail), Observer: a.watch.calls(), Faults: faults, Account: a.config.AccountID, Logger: a.logger, Now: time.Now,
 		Grants: grants.of, STS: &sts.Service{Issuer: issuer, Roles: a.roles, Account: a.config.AccountID, Grants: grants.of}, Tags: a.tagsOf,
 		Limits: gateway.Limits{
 			Key: buckets(a.config.ThrottleKey), Directory: buckets(a.config.ThrottleDirectory), User: buckets(a.config.ThrottleUser),
@@ -456,7 +473,9 @@ func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer,
 	a.api.Protocols.SetHTTP1(true)
 	door := admission.NewDoor(a.connections())
 	told := throttle.New(throttle.Rate{PerSecond: 1, Burst: 1})
+	a.watch.door, a.watch.gateway = door, handler
 	listener := door.Listen(a.listeners.api, func(from net.Addr) {
+		a.watch.refused(metrics.APIConnections)
 		if ok, _ := told.Take("", time.Now()); ok {
 			a.logger.Warn("API connections are turned away: there are too many", "peer", from.String())
 		}
@@ -470,6 +489,7 @@ func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer,
 		if a.api.TLSConfig, err = files.Config(); err != nil {
 			return fmt.Errorf("--tls-cert, --tls-key, --client-ca: %w", err)
 		}
+		a.watch.certify("api", files.NotAfter)
 	}
 	return nil
 }
@@ -491,6 +511,7 @@ func (a *App) buildACME(dir string) (err error) {
 		}
 	}
 	a.api.TLSConfig, a.obtain = from.Config(), from.Obtain
+	a.watch.certify("api", from.NotAfter)
 	return nil
 }
 
@@ -508,7 +529,7 @@ func buckets(text string) *throttle.Buckets {
 // Run lets clients in, writes the ready line, and returns when ctx ends and everything has stopped, or when a listener
 // fails.
 func (a *App) Run(ctx context.Context) error {
-	failed := make(chan error, 7)
+	failed := make(chan error, 9)
 	var serving sync.WaitGroup
 	serve := func(name string, run func() error) {
 		serving.Go(func() {
@@ -526,6 +547,7 @@ func (a *App) Run(ctx context.Context) error {
 	serve("LDAP", func() error { return a.ldap.Serve(a.listeners.ldap, false) })
 	serve("LDAP over UDP", func() error { return a.ldap.ServePackets(a.listeners.ldapPackets) })
 	serve("LDAPS", func() error { return a.ldap.Serve(a.listeners.ldaps, true) })
+	a.serveWatch(serve)
 	naming, unname := context.WithCancel(ctx)
 	if a.dns != nil {
 		serve("DNS", func() error { return a.dns.Serve(naming) })
@@ -545,6 +567,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 
 	err := a.announce()
+	a.sinks.Start() // after the ready line, which stays the first one
 	// Reading the directories leaves as much garbage as they take. Nobody waits while it goes.
 	serving.Go(debug.FreeOSMemory)
 	if err == nil {
@@ -559,7 +582,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer cancel()
 	// First those who ask for work, then those who do it, then the store they do it on.
 	unname()
-	err = errors.Join(err, a.api.Shutdown(draining), a.ldap.Shutdown(draining), a.kdc.Shutdown(draining))
+	err = errors.Join(err, a.api.Shutdown(draining), a.ldap.Shutdown(draining), a.kdc.Shutdown(draining), a.closeWatch())
 	serving.Wait()
 	return errors.Join(err, a.close())
 }
@@ -601,11 +624,12 @@ func (a *App) announce() error {
 		DNS     string `json:"dns,omitempty"`
 		KDC     string `json:"kdc,omitempty"`
 		Kpasswd string `json:"kpasswd,omitempty"`
+		Metrics string `json:"metrics,omitempty"`
 		CA      string `json:"ca,omitempty"`
 		PID     int    `json:"pid"`
 	}{
 		"ready", scheme + "://" + a.listeners.api.Addr().String(), "ldap://" + a.listeners.ldap.Addr().String(),
-		"ldaps://" + a.listeners.ldaps.Addr().String(), address(a.listeners.dns), address(a.listeners.kdc), address(a.listeners.kpasswd), a.ca, os.Getpid(),
+		"ldaps://" + a.listeners.ldaps.Addr().String(), address(a.listeners.dns), address(a.listeners.kdc), address(a.listeners.kpasswd), a.metricsURL(), a.ca, os.Getpid(),
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ func (a *App) listen() error {
 		{"ldaps-listen", a.config.LDAPSListen, &a.listeners.ldaps, nil},
 		{"dns-listen", a.config.DNSListen, &a.listeners.dns, &a.listeners.dnsPackets},
 		{"kdc-listen", a.config.KDCListen, &a.listeners.kdc, &a.listeners.kdcPackets},
+		{"metrics-listen", a.config.MetricsListen, &a.listeners.metrics, nil},
 		{"kpasswd-listen", a.config.KpasswdListen, &a.listeners.kpasswd, &a.listeners.kpasswdPackets},
 	} {
 		if each.address == "" {

@@ -53,16 +53,18 @@ type files struct {
 	intent *os.File
 	signer ed25519.PrivateKey
 	keep   Retention
-	head   uint64  // how many records there were at least, by what is kept elsewhere
-	keeper *keeper // of the head; nil until the files are recovered
+	head   uint64                     // how many records there were at least, by what is kept elsewhere
+	keeper *keeper                    // of the head; nil until the files are recovered
+	held   func(sequence uint64) bool // whether somebody still needs the record
 
-	chain       link // of the last record
-	parts       []part
-	began       time.Time // when audit.log had its first record
-	text        []byte    // to chain records into
-	sealed      time.Time // when the last digest was tried
-	sealedSize  int64     // of audit.log, by the last digest
-	sealTrouble bool
+	chain         link // of the last record
+	parts         []part
+	began         time.Time // when audit.log had its first record
+	text          []byte    // to chain records into
+	sealed        time.Time // when the last digest was tried
+	sealedSize    int64     // of audit.log, by the last digest
+	sealTrouble   bool
+	sealedRecords uint64 // by the last digest
 
 	size       int64             // of audit.log
 	intentSize int64             // of audit.intent

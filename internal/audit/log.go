@@ -11,6 +11,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -55,6 +57,8 @@ type Log struct {
 	stop    chan struct{}
 	stopped chan struct{}
 	files   *files // the writer's own, once it runs
+	wrote   func(time.Duration, error)
+	state   atomic.Pointer[State]
 
 	mu      sync.Mutex
 	next    *batch
@@ -63,6 +67,9 @@ type Log struct {
 	trouble error  // why
 	failed  error  // for good
 	closed  bool
+
+	progress progress
+	lenient  lenient
 }
 
 // batch is what is written together.
@@ -93,7 +100,11 @@ type Options struct {
 	Signer ed25519.PrivateKey
 	Keep   Retention
 	// Head, unless nil, is where the number of records is kept besides.
-	Head   Head
+	Head Head
+	// Continue lets calls go on that can't be recorded. Without it Intent and Outcome refuse them.
+	Continue bool
+	// Wrote is told of each batch: how long the disk took, and why it did not take it. Nil is not told.
+	Wrote  func(took time.Duration, err error)
 	Logger *slog.Logger
 	Now    func() time.Time
 }
@@ -148,10 +159,15 @@ func open(dir string, options Options, disk disk) (*Log, error) {
 		stop:    make(chan struct{}),
 		stopped: make(chan struct{}),
 		files:   f,
+		wrote:   options.Wrote,
 		next:    newBatch(nil),
+		lenient: lenient{on: options.Continue},
 	}
 	f.keeper = keep(options.Head, options.Logger)
+	f.held = l.progress.held
 	f.seal(f.now())
+	l.progress.reached(f.chain.Sequence)
+	l.note()
 	go l.run()
 	return l, nil
 }
@@ -192,12 +208,12 @@ func (l *Log) Intent(ctx context.Context, e *Event) error {
 		b.urgent = true
 	})
 	if err != nil {
-		return err
+		return l.excuse(ctx, e, err, begun)
 	}
 	if err := b.wait(ctx); err != nil {
 		return err
 	}
-	return b.intentErr
+	return l.excuse(ctx, e, b.intentErr, begun)
 }
 
 // Outcome records how a call ended. That of a write (ReadOnly is false) is on disk when Outcome returns nil; that of a read
@@ -218,13 +234,16 @@ func (l *Log) Outcome(ctx context.Context, e *Event) error {
 			b.urgent = true
 		}
 	})
-	if err != nil || e.ReadOnly {
-		return err
+	if err != nil {
+		return l.excuse(ctx, e, err, gone)
+	}
+	if e.ReadOnly {
+		return nil
 	}
 	if err := b.wait(ctx); err != nil {
 		return err
 	}
-	return b.err
+	return l.excuse(ctx, e, b.err, late)
 }
 
 func (l *Log) fill(e *Event) {
@@ -309,12 +328,16 @@ func (l *Log) run() {
 			stopping = true
 		}
 		l.flush()
+		if stopping && l.waiting() {
+			l.flush() // what the first one has to tell of
+		}
 		if l.healthy() {
 			l.files.maintain(l.now())
 			if l.files.unsealed() && time.Since(l.files.sealed) >= sealEvery {
 				l.files.seal(l.now())
 			}
 		}
+		l.note()
 	}
 }
 
@@ -322,6 +345,12 @@ func (l *Log) healthy() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed == nil
+}
+
+func (l *Log) waiting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next.size > 0
 }
 
 // linger waits until the next batch is due.
@@ -354,25 +383,33 @@ func (l *Log) flush() {
 	close(b.taken)
 
 	if failed == nil {
+		began, something := time.Now(), b.size > 0 || len(l.files.carry) > 0
 		failed = l.files.write(b)
+		if l.wrote != nil && something {
+			l.wrote(time.Since(began), cmp.Or(b.err, b.intentErr))
+		}
 	} else {
 		b.err, b.intentErr = failed, failed
 	}
 
 	l.mu.Lock()
 	if failed != nil && l.failed == nil {
-		l.logger.Error("the audit log has failed: no change will be made any more until the server is restarted on a sound disk",
+		l.logger.Error("the audit log has failed: "+l.lenient.until("no change will be made any more", "no call will be recorded any more")+" the server is restarted on a sound disk",
 			"file", l.files.log.Name(), "err", failed)
 	}
 	l.failed = failed
 	switch {
 	case l.trouble == nil && b.err != nil && failed == nil:
-		l.logger.Error("the audit log cannot be written: changes are refused until it can", "file", l.files.log.Name(), "err", b.err)
+		l.logger.Error("the audit log cannot be written: "+l.lenient.until("changes are refused", "calls go on, without their records on the disk,")+" it can", "file", l.files.log.Name(), "err", b.err)
 	case l.trouble != nil && b.err == nil:
 		l.logger.Info("the audit log can be written again", "file", l.files.log.Name())
 	}
 	l.trouble = b.err
 	l.carried = len(l.files.carry)
+	if b.err == nil {
+		l.progress.reached(l.files.chain.Sequence)
+		l.tellLost()
+	}
 	if cap(b.lines) <= 2*flushBytes {
 		l.spare = b.lines
 	}

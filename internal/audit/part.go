@@ -181,7 +181,7 @@ func (f *files) seal(at time.Time) {
 	err := statement{Version: statementVersion, Time: at.UTC().Truncate(time.Second), Files: f.parts}.write(f.dir, f.signer)
 	switch {
 	case err == nil:
-		f.sealedSize = f.size
+		f.sealedSize, f.sealedRecords = f.size, f.chain.Sequence
 		f.keeper.tell(f.chain.Sequence)
 		if f.sealTrouble {
 			f.logger.Info("the audit log's digest can be signed again")
@@ -269,6 +269,7 @@ func (f *files) rotate(at time.Time) error {
 	}
 	old := f.log
 	f.log, f.parts, f.size, f.sealedSize, f.began = fresh, parts, 0, 0, at
+	f.sealedRecords = f.chain.Sequence
 	if len(f.open) > 0 {
 		err = f.tidy()
 	}
@@ -282,7 +283,7 @@ func (f *files) forget(at time.Time) error {
 	}
 	all := f.parts
 	var gone []string
-	for len(f.parts) > 1 {
+	for len(f.parts) > 1 && !f.held(f.parts[0].Last.Sequence) {
 		if at.Sub(f.parts[0].Rotated) < f.keep.Age {
 			break
 		}

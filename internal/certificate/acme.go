@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -30,6 +31,9 @@ type ACME struct {
 	Logger    *slog.Logger
 
 	manager *autocert.Manager
+
+	mu   sync.Mutex
+	ends map[string]time.Time // of the certificates that were shown last, by their first name
 }
 
 // acmeTimeout is how long the authority may take for an answer.
@@ -44,7 +48,7 @@ func (a *ACME) Config() *tls.Config {
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(a.Folder), HostPolicy: autocert.HostWhitelist(a.Names...), Email: a.Contact,
 		Client: &acme.Client{DirectoryURL: a.Directory, HTTPClient: &http.Client{Transport: transport, Timeout: acmeTimeout}, UserAgent: "latchkey"},
 	}
-	settings := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: a.manager.GetCertificate, NextProtos: []string{"http/1.1"}}
+	settings := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: a.show, NextProtos: []string{"http/1.1"}}
 	if a.ClientCAs != nil {
 		settings.ClientCAs, settings.ClientAuth = a.ClientCAs, tls.RequireAndVerifyClientCert
 	}
@@ -59,6 +63,32 @@ func (a *ACME) Config() *tls.Config {
 	return settings
 }
 
+// show is the certificate for a connection.
+func (a *ACME) show(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	shown, err := a.manager.GetCertificate(hello)
+	if err == nil && shown.Leaf != nil && len(shown.Leaf.DNSNames) > 0 {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.ends == nil {
+			a.ends = map[string]time.Time{}
+		}
+		a.ends[shown.Leaf.DNSNames[0]] = shown.Leaf.NotAfter
+	}
+	return shown, err
+}
+
+// NotAfter is when the first of the certificates ends that were shown last; zero while there is none.
+func (a *ACME) NotAfter() (first time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, end := range a.ends {
+		if first.IsZero() || end.Before(first) {
+			first = end
+		}
+	}
+	return first
+}
+
 // Obtain gets what is missing, once the server is listening, and logs what came of it.
 func (a *ACME) Obtain(ctx context.Context) {
 	for _, name := range a.Names {
@@ -70,7 +100,7 @@ func (a *ACME) Obtain(ctx context.Context) {
 			ServerName: name, SupportedVersions: []uint16{tls.VersionTLS13}, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
 			SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256}, SupportedCurves: []tls.CurveID{tls.CurveP256},
 		}
-		obtained, err := a.manager.GetCertificate(hello)
+		obtained, err := a.show(hello)
 		if err != nil {
 			a.Logger.Error("no certificate from the authority; the next connection tries again", "name", name, "authority", a.Directory, "err", err)
 			continue

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 )
 
 // Files is what a server shows and asks for over TLS, read from files in PEM that may be replaced while it runs.
@@ -44,6 +45,16 @@ func (f *Files) Config() (*tls.Config, error) {
 			return f.current, nil
 		},
 	}, nil
+}
+
+// NotAfter is when the certificate ends that was read last; zero before Config has read one.
+func (f *Files) NotAfter() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.current == nil {
+		return time.Time{}
+	}
+	return f.current.Certificates[0].Leaf.NotAfter
 }
 
 func (f *Files) reload() error {

@@ -88,6 +88,14 @@ type Config struct {
 	AuditFileSize int64         `name:"audit-file-size" env:"LATCHKEY_AUDIT_FILE_SIZE" default:"256" placeholder:"MIB" group:"Audit" help:"Size, in MiB, beyond which audit.log gets another name and a new one begins."`
 	AuditKeep     time.Duration `name:"audit-keep" env:"LATCHKEY_AUDIT_KEEP" placeholder:"TIME" group:"Audit" help:"How long records are kept at least, such as 2160h; then files that hold only older ones are removed, and a new one begins each day. Without it all are kept."`
 
+	AuditOnFailure       string   `name:"audit-on-failure" env:"LATCHKEY_AUDIT_ON_FAILURE" default:"refuse" placeholder:"WHAT" group:"Audit" help:"What becomes of calls while the audit trail can't be written: refuse changes, or continue without records, which the log tells of."`
+	AuditSink            []string `name:"audit-sink" env:"LATCHKEY_AUDIT_SINK" placeholder:"URL" sep:"none" group:"Audit" help:"Where every record is delivered, too: syslog+tls://HOST:6514, https://HOST/PATH, which takes JSON lines, or stdout; repeatable. ?ca=FILE says who signs its certificate."`
+	AuditDropUndelivered bool     `name:"audit-drop-undelivered" env:"LATCHKEY_AUDIT_DROP_UNDELIVERED" group:"Audit" help:"Remove files by --audit-keep even if a sink has not had them."`
+
+	MetricsListen string `name:"metrics-listen" env:"LATCHKEY_METRICS_LISTEN" placeholder:"HOST:PORT" group:"Watching" help:"Address of /metrics for Prometheus, such as 127.0.0.1:9389. Whoever reaches it reads it: keep it off public networks. Without one there are no metrics."`
+	OTLPEndpoint  string `name:"otlp-endpoint" env:"LATCHKEY_OTLP_ENDPOINT" placeholder:"URL" group:"Watching" help:"OpenTelemetry collector that gets traces (OTLP over HTTP), such as http://127.0.0.1:4318. The variables OTEL_EXPORTER_OTLP_… do the same and say the rest."`
+	PprofSocket   string `name:"pprof-socket" env:"LATCHKEY_PPROF_SOCKET" placeholder:"PATH" group:"Watching" help:"Unix socket, made with mode 0600, that Go's profiles are had from."`
+
 	LogLevel  string `name:"log-level" env:"LATCHKEY_LOG_LEVEL" default:"info" group:"Logs" help:"Least severe level that is logged: debug, info, warn or error."`
 	LogFormat string `name:"log-format" env:"LATCHKEY_LOG_FORMAT" default:"auto" group:"Logs" help:"text, json, or auto: text on a terminal and JSON otherwise."`
 

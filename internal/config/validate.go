@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey/internal/audit/delivery"
 	"latchkey/internal/event"
 	"latchkey/internal/sts"
 	"latchkey/internal/throttle"
@@ -35,6 +36,7 @@ func (c *Config) Validate() error {
 	v.engines(c)
 	v.events(c)
 	v.roles(c)
+	v.watching(c)
 	for _, each := range []struct{ flag, text string }{
 		{"--throttle-key", c.ThrottleKey},
 		{"--throttle-directory", c.ThrottleDirectory},
@@ -60,6 +62,7 @@ func (c *Config) Validate() error {
 	if c.AuditKeep != 0 && c.AuditKeep < minAuditKeep {
 		v.add("", "--audit-keep: %s is less than a day", c.AuditKeep)
 	}
+	v.audit(c)
 	if !accountID.MatchString(c.AccountID) {
 		v.add("", "--account-id: %q is not an AWS account number: 12 digits", c.AccountID)
 	}
@@ -108,6 +111,26 @@ func (v *validation) events(c *Config) {
 	}
 }
 
+func (v *validation) audit(c *Config) {
+	switch c.AuditOnFailure {
+	case "", "refuse", "continue":
+	default:
+		v.add("", "--audit-on-failure: %q is none of refuse, continue", c.AuditOnFailure)
+	}
+	seen := map[string]bool{}
+	for _, text := range c.AuditSink {
+		sink, err := delivery.Parse(text)
+		if err != nil {
+			v.add("", "--audit-sink: %v", err)
+			continue
+		}
+		if seen[sink.String()] {
+			v.add("", "--audit-sink: %s is given twice", sink)
+		}
+		seen[sink.String()] = true
+	}
+}
+
 const (
 	maxConnections = 1 << 20
 	maxAuditFile   = 1 << 20
@@ -128,7 +151,7 @@ type listener struct{ flag, address string }
 
 func (c *Config) listeners() []listener {
 	all := []listener{{"--listen", c.Listen}, {"--ldap-listen", c.LDAPListen}, {"--ldaps-listen", c.LDAPSListen}}
-	for _, optional := range []listener{{"--dns-listen", c.DNSListen}, {"--kdc-listen", c.KDCListen}, {"--kpasswd-listen", c.KpasswdListen}} {
+	for _, optional := range []listener{{"--dns-listen", c.DNSListen}, {"--kdc-listen", c.KDCListen}, {"--kpasswd-listen", c.KpasswdListen}, {"--metrics-listen", c.MetricsListen}} {
 		if optional.address != "" {
 			all = append(all, optional)
 		}

@@ -30,7 +30,7 @@ func (s *Service) resetUserPassword(ctx context.Context, call *operation.Call, i
 		return nil, resetFault(domain, err)
 	}
 	if record.Reset.ReadBack {
-		if err := s.readBack(ctx, record.ID, conn, user, in.NewPassword.Bytes()); err != nil {
+		if err := s.readBack(ctx, call, record.ID, conn, user, in.NewPassword.Bytes()); err != nil {
 			return nil, err
 		}
 	}
@@ -39,7 +39,7 @@ func (s *Service) resetUserPassword(ctx context.Context, call *operation.Call, i
 
 // readBack proves a new password by logins. One domain controller that takes it is enough: the others have it once they
 // have replicated.
-func (s *Service) readBack(ctx context.Context, id string, conn directory.Conn, user directory.User, password []byte) error {
+func (s *Service) readBack(ctx context.Context, call *operation.Call, id string, conn directory.Conn, user directory.User, password []byte) error {
 	verifier, ok := conn.(directory.Verifier)
 	if !ok {
 		return nil
@@ -52,7 +52,7 @@ func (s *Service) readBack(ctx context.Context, id string, conn directory.Conn, 
 		}
 		lack = append(lack, v.Controller+": "+v.Err.Error())
 	}
-	s.Logger.InfoContext(ctx, "a reset was read back", "directory", id, "user", user.DN, "have", have, "lack", lack)
+	s.Logger.InfoContext(ctx, "a reset was read back", "requestId", call.RequestID, "directory", id, "user", user.DN, "have", have, "lack", lack)
 	if len(have) > 0 {
 		return nil
 	}

@@ -127,7 +127,7 @@ func once[In, Out any](ctx context.Context, d session, token *string, in *In, ru
 	if err != nil {
 		// The change may have happened, and then the token's next use says what it finds.
 		if dropped := d.Requests.Drop(ctx, claim); dropped != nil {
-			d.Logger.WarnContext(ctx, "a client token stays taken", "directory", d.id, "err", dropped)
+			d.Logger.WarnContext(ctx, "a client token stays taken", "requestId", d.call.RequestID, "directory", d.id, "err", dropped)
 		}
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func once[In, Out any](ctx context.Context, d session, token *string, in *In, ru
 		return nil, err
 	}
 	if err := d.Requests.End(ctx, claim, answer); err != nil {
-		d.Logger.WarnContext(ctx, "a client token is forgotten", "directory", d.id, "err", err)
+		d.Logger.WarnContext(ctx, "a client token is forgotten", "requestId", d.call.RequestID, "directory", d.id, "err", err)
 	}
 	return out, nil
 }

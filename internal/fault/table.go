@@ -54,13 +54,13 @@ func Framework(code string) (Form, bool) {
 	return form, ok
 }
 
-// Modelled tells whether the service ("ds", "latchkey" or "ds-data") declares the exception in its model.
+// Modelled tells whether the service ("ds", "latchkey", "ds-data" or "cloudtrail") declares the exception in its model.
 func Modelled(service, code string) bool {
 	_, ok := modelled[service][code]
 	return ok
 }
 
-// Status is the HTTP status of an exception on a service ("ds", "latchkey" or "ds-data"): the model's, else the framework's, and
+// Status is the HTTP status of an exception on a service ("ds", "latchkey", "ds-data" or "cloudtrail"): the model's, else the framework's, and
 // 500 for a code that neither knows.
 func Status(service, code string) int {
 	if status, ok := modelled[service][code]; ok {

@@ -30,13 +30,18 @@ const (
 	InternalServer                = "InternalServerException"
 	InvalidCertificate            = "InvalidCertificateException"
 	InvalidClientAuthStatus       = "InvalidClientAuthStatusException"
+	InvalidEventCategory          = "InvalidEventCategoryException"
 	InvalidLDAPSStatus            = "InvalidLDAPSStatusException"
+	InvalidLookupAttributes       = "InvalidLookupAttributesException"
+	InvalidMaxResults             = "InvalidMaxResultsException"
 	InvalidNextToken              = "InvalidNextTokenException"
 	InvalidParameter              = "InvalidParameterException"
 	InvalidPassword               = "InvalidPasswordException"
 	InvalidTarget                 = "InvalidTargetException"
+	InvalidTimeRange              = "InvalidTimeRangeException"
 	IpRouteLimitExceeded          = "IpRouteLimitExceededException"
 	NoAvailableCertificate        = "NoAvailableCertificateException"
+	OperationNotPermitted         = "OperationNotPermittedException"
 	Organizations                 = "OrganizationsException"
 	RegionLimitExceeded           = "RegionLimitExceededException"
 	ResourceNotFound              = "ResourceNotFoundException"
@@ -112,5 +117,14 @@ var modelled = map[string]map[string]int{
 		ResourceNotFound:     404,
 		Throttling:           429,
 		Validation:           400,
+	},
+	"cloudtrail": {
+		InvalidEventCategory:    400,
+		InvalidLookupAttributes: 400,
+		InvalidMaxResults:       400,
+		InvalidNextToken:        400,
+		InvalidTimeRange:        400,
+		OperationNotPermitted:   400,
+		UnsupportedOperation:    400,
 	},
 }

@@ -38,7 +38,7 @@ func TestTableHoldsTheModelsExceptions(t *testing.T) {
 	for service, want := range map[string]struct {
 		file  string
 		count int
-	}{"ds": {"ds.json", 40}, "latchkey": {"latchkey.json", 7}, "ds-data": {"dsdata.json", 7}} {
+	}{"ds": {"ds.json", 40}, "latchkey": {"latchkey.json", 7}, "ds-data": {"dsdata.json", 7}, "cloudtrail": {"cloudtrail.json", 7}} {
 		model := exceptions(t, want.file)
 		if len(model) != want.count {
 			t.Errorf("the model of %s has %d exceptions, not %d", service, len(model), want.count)

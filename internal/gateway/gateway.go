@@ -46,8 +46,9 @@ type Gateway struct {
 	Tables   map[*wire.Service]operation.Table
 	Verifier *sigv4.Verifier
 	// STS is the one service of another protocol; nil where it is not served.
-	STS   *sts.Service
-	Audit *audit.Log
+	STS      *sts.Service
+	Audit    Trail
+	Observer Observer // nil is none
 	// Grants is what a principal other than the root has that decides about its calls.
 	Grants func(identity.Principal) (authz.Grant, error)
 	// Tags is those of a directory of an account.
@@ -72,6 +73,9 @@ type exchange struct {
 	proof   sigv4.Result
 	event   *audit.Event
 	subject string // the SID of whom the operation found the call to be about
+
+	directory string // the id of the one that is called upon, once it is one
+	refusal   error  // what the client is answered with, if not with a result
 }
 
 // ServeHTTP answers one request.
@@ -84,6 +88,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.serveQuery(ctx, w, r)
 		return
 	}
+	ctx, end := g.observe(ctx, r, x.outcome)
+	defer end()
 	body, done, err := g.readBody(w, r)
 	defer done()
 	defer clear(body)
@@ -102,7 +108,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	out, err := g.call(ctx, x, r, body)
 	if code := fault.From(err).Code; err != nil && fault.Modelled(x.service.Name, code) && !framework(code) && !x.service.Declares(x.name, code) {
-		g.Logger.Error("an operation throws what it does not declare", "operation", x.name, "code", code)
+		g.Logger.Error("an operation throws what it does not declare", "requestId", x.id, "operation", x.name, "code", code)
 	}
 
 	// 9. What came of it. A write that can't be recorded is not acknowledged.
@@ -111,6 +117,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if errors.Is(err, errDropped) {
+		x.refusal = err
 		panic(http.ErrAbortHandler)
 	}
 	if err != nil {
@@ -146,6 +153,7 @@ func (g *Gateway) call(ctx context.Context, x *exchange, r *http.Request, body [
 	// 5. May this principal do it?
 	resource := authz.Any
 	if id := x.spec.Directory(x.request); id != "" {
+		x.directory = id
 		account := x.proof.Principal.Account
 		resource = authz.DirectoryARN(partition, x.proof.Region, account, id)
 		x.event.Resources = []audit.Resource{{AccountID: account, Type: "AWS::DirectoryService::Directory", ARN: resource}}
@@ -274,6 +282,7 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange, ou
 
 // refuse writes an exception. What it keeps from the client is in the log.
 func (g *Gateway) refuse(w http.ResponseWriter, x *exchange, err error) {
+	x.refusal = err
 	f := x.service.Fault(err)
 	status, body := x.service.Error(f, x.id)
 	if x.service.REST() {

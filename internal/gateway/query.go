@@ -54,34 +54,42 @@ func isQuery(r *http.Request) bool {
 
 // serveQuery answers a request of STS. None changes anything that is kept, so that the audit trail needs only the outcome.
 func (g *Gateway) serveQuery(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	id := uuid.NewString()
+	id, action := uuid.NewString(), ""
+	var refusal error
+	ctx, end := g.observe(ctx, r, func() Outcome { return queryOutcome(id, action, refusal) })
+	defer end()
+	refuse := func(err error) {
+		refusal = err
+		g.refuseQuery(w, id, action, err)
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	body, done, err := g.readBody(w, r)
 	defer done()
 	defer clear(body)
 	if err != nil {
-		g.refuseQuery(w, id, "", err)
+		refuse(err)
 		return
 	}
 	form, err := readForm(body)
 	if err != nil {
-		g.refuseQuery(w, id, "", err)
+		refuse(err)
 		return
 	}
-	action := form.Get("Action")
+	action = form.Get("Action")
 	x := &exchange{id: id, service: wire.DS, name: action}
 	x.event = g.newEvent(x, r)
 	x.event.EventSource, x.event.ReadOnly = stsSource, true
 	out, err := g.callQuery(ctx, x, r, body, form)
 	if err := g.recordQuery(ctx, x, err); err != nil {
-		g.refuseQuery(w, id, action, err)
+		refuse(err)
 		return
 	}
 	if errors.Is(err, errDropped) {
+		refusal = err
 		panic(http.ErrAbortHandler)
 	}
 	if err != nil {
-		g.refuseQuery(w, id, action, err)
+		refuse(err)
 		return
 	}
 	g.answerQuery(w, id, action, out)

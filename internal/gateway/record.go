@@ -23,8 +23,11 @@ func (g *Gateway) newEvent(x *exchange, r *http.Request) *audit.Event {
 		EventTime: g.Now(), EventName: x.name, SourceIPAddress: address, UserAgent: r.UserAgent(), RequestID: x.id,
 		ReadOnly: x.spec.Access == operation.Read, RecipientAccountID: g.Account,
 	}
-	if x.service == wire.Latchkey {
+	switch x.service {
+	case wire.Latchkey:
 		event.EventSource = x.service.Name
+	case wire.CloudTrail:
+		event.EventSource = x.service.Name + ".amazonaws.com"
 	}
 	if r.TLS != nil {
 		event.TLSDetails = &audit.TLSDetails{

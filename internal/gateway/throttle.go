@@ -26,24 +26,25 @@ type Limits struct {
 // throttled is why a call is refused. quiet is that the audit trail has had one like it within the last second: a flood of
 // calls is no flood of records.
 type throttled struct {
+	limit string // key, directory or user; "" where the call has another answer
 	which string
 	quiet bool
 }
 
 func (t *throttled) Error() string { return "too many calls " + t.which }
 
-func take(b *throttle.Buckets, name, which string, now time.Time) error {
+func take(b *throttle.Buckets, name, limit, which string, now time.Time) error {
 	ok, first := b.Take(name, now)
 	if ok {
 		return nil
 	}
-	return fault.New(fault.Throttling, "Rate exceeded").Because(&throttled{which, !first})
+	return fault.New(fault.Throttling, "Rate exceeded").Because(&throttled{limit, which, !first})
 }
 
 // limitFailure is why the signature proves nothing. A network that fails too often is still answered, and recorded once a second.
 func (g *Gateway) limitFailure(r *http.Request, err error) error {
 	if ok, first := g.Limits.Failures.Take(networkOf(r), g.Now()); !ok && !first {
-		return errors.Join(err, &throttled{"from this address", true})
+		return errors.Join(err, &throttled{"", "from this address", true})
 	}
 	return err
 }
@@ -54,7 +55,7 @@ func networkOf(r *http.Request) string {
 }
 
 func (g *Gateway) limitKey(x *exchange) error {
-	return take(g.Limits.Key, x.proof.Principal.Source(), "by this access key", g.Now())
+	return take(g.Limits.Key, x.proof.Principal.Source(), "key", "by this access key", g.Now())
 }
 
 // limitSubject is asked only once the caller may do what it wants: nobody else can use up a directory's or a user's tokens.
@@ -63,14 +64,14 @@ func (g *Gateway) limitSubject(x *exchange) error {
 	if id == "" {
 		return nil
 	}
-	if err := take(g.Limits.Directory, id, "upon this directory", g.Now()); err != nil {
+	if err := take(g.Limits.Directory, id, "directory", "upon this directory", g.Now()); err != nil {
 		return err
 	}
 	if x.name != "ResetUserPassword" || x.spec.Access != operation.Write {
 		return nil
 	}
 	user, _ := x.service.Redact(x.name, x.request)["userName"].(string)
-	return take(g.Limits.User, id+" "+foldName(user), "for this user", g.Now())
+	return take(g.Limits.User, id+" "+foldName(user), "user", "for this user", g.Now())
 }
 
 // foldName is the same for all names that strings.EqualFold holds for equal, as whoever finds the user does.

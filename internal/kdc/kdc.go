@@ -38,6 +38,8 @@ type Options struct {
 	// Failures has a token less for each wrong password from a network. What one that has spent all tries is refused unseen: a key
 	// is compared so fast that it could be guessed. Nil bounds nothing.
 	Failures *throttle.Buckets
+	// Observer is told of what the server answers. Nil is none.
+	Observer Observer
 }
 
 // Peer is who has sent a message.
@@ -56,8 +58,10 @@ func (s *Server) Answer(ctx context.Context, message []byte, peer Peer) []byte {
 		return nil
 	}
 	r.network = peer.Network.String()
+	began := time.Now()
 	reply, err := s.exchange(ctx, r)
 	if err == nil {
+		s.options.Observer.Answered(r.kind(), 0, time.Since(began))
 		s.log.Debug("KDC request", "kind", r.kind(), "client", r.clientName(), "realm", r.ReqBody.Realm, "server", r.ReqBody.SName.PrincipalNameString())
 		return reply
 	}
@@ -67,6 +71,7 @@ func (s *Server) Answer(ctx context.Context, message []byte, peer Peer) []byte {
 		s.log.Error("KDC request failed", "kind", r.kind(), "realm", r.ReqBody.Realm, "err", err)
 		no = refuse(errorcode.KRB_ERR_GENERIC, "the directory can't be asked now")
 	}
+	s.options.Observer.Answered(r.kind(), no.code, time.Since(began))
 	s.log.Debug("KDC request refused", "kind", r.kind(), "client", r.clientName(), "realm", r.ReqBody.Realm, "server", r.ReqBody.SName.PrincipalNameString(), "err", no)
 	return s.refusalMessage(r, no)
 }

@@ -79,25 +79,26 @@ func (s *Server) AnswerPassword(ctx context.Context, message []byte, peer Peer) 
 		return nil
 	}
 	r.addressee = peer.Local
-	now := s.options.Now()
+	now, began := s.options.Now(), time.Now()
 	if r.version != changeVersion && r.version != setVersion {
-		return s.passwordRefusal(refuse(errorcode.KRB_AP_ERR_BADVERSION, "the protocol's version is not known"), resultBadVersion)
+		return s.passwordRefusal(refuse(errorcode.KRB_AP_ERR_BADVERSION, "the protocol's version is not known"), resultBadVersion, began)
 	}
 	if r.shown, err = s.present(r.ap, keyusage.AP_REQ_AUTHENTICATOR, now); err == nil && !isChangePassword(r.shown.ticket.SName) {
 		err = refuse(errorcode.KRB_AP_ERR_NOT_US, "the ticket is not for kadmin/changepw")
 	}
 	if err != nil {
-		return s.passwordRefusal(err, resultAuthError)
+		return s.passwordRefusal(err, resultAuthError, began)
 	}
 	again, former, err := s.replays.check(r.shown.raw, message, now)
 	if err != nil {
-		return s.passwordRefusal(err, resultAuthError)
+		return s.passwordRefusal(err, resultAuthError, began)
 	}
 	if again {
 		return former // nil while it is still at work
 	}
 	r.key = r.shown.replyKey()
 	done := s.carryOut(ctx, r, now)
+	s.observePassword(done.code, began)
 	s.log.Debug("kpasswd request", "client", r.shown.part.CName.PrincipalNameString(), "realm", r.shown.part.CRealm, "result", done)
 	reply, err = r.reply(done, now)
 	if err != nil {
@@ -304,12 +305,13 @@ func hostAddress(address netip.Addr) types.HostAddress {
 }
 
 // passwordRefusal is the answer to a client that has not proved itself.
-func (s *Server) passwordRefusal(err error, code uint16) []byte {
+func (s *Server) passwordRefusal(err error, code uint16, began time.Time) []byte {
 	var no *refusal
 	if !errors.As(err, &no) {
 		s.log.Error("kpasswd request failed", "err", err)
 		no, code = refuse(errorcode.KRB_ERR_GENERIC, "the directory can't be asked now"), resultHardError
 	}
+	s.observePassword(code, began)
 	s.log.Debug("kpasswd request refused", "err", no)
 	message := s.refusalOf(types.PrincipalName{NameType: nametype.KRB_NT_SRV_INST, NameString: []string{"kadmin", "changepw"}}, "", no)
 	message.EData = (&result{code, no.text}).bytes()

@@ -77,6 +77,9 @@ func New(options Options) *Server {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+	if options.Observer == nil {
+		options.Observer = unobserved{}
+	}
 	options.Limits = options.Limits.withDefaults()
 	s := &Server{
 		options: options, log: options.Logger, slots: make(chan struct{}, options.Limits.InFlight),
@@ -165,6 +168,7 @@ func (s *Server) serveUDP(conn net.PacketConn, answer handler, tooBig func([]byt
 		select {
 		case s.slots <- struct{}{}:
 		default:
+			s.options.Observer.Dropped()
 			continue // the client asks again
 		}
 		if !s.begin() {
@@ -233,6 +237,7 @@ func (s *Server) serveTCP(listener net.Listener, answer handler) error {
 func (s *Server) accept(conn net.Conn, answer handler) {
 	network := admission.Network(conn.RemoteAddr())
 	if !s.door.Enter(network) {
+		s.options.Observer.TurnedAway()
 		_ = conn.Close()
 		return
 	}

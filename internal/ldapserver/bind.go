@@ -22,6 +22,7 @@ const (
 // of bytes that came after it.
 func (c *connection) bind(m message, behind int) error {
 	c.work.Wait()
+	began := time.Now()
 	step, err := c.authenticate(m)
 	if errors.Is(err, errMalformed) {
 		return err
@@ -32,7 +33,7 @@ func (c *connection) bind(m message, behind int) error {
 	}
 	o := outcomeOf(err, false)
 	t := task{name: "bind", response: tagBindResponse}
-	c.logOutcome(t, m.id, 0, o, 0)
+	c.logOutcome(t, m.id, 0, o, time.Since(began))
 	var tail []byte
 	if step.answer != nil {
 		tail = appendOctets(nil, tagServerCredentials, step.answer)

@@ -173,6 +173,7 @@ func (c *connection) abandon(m message) error {
 }
 
 func (c *connection) logOutcome(t task, id int32, entries int, o outcome, took time.Duration) {
+	c.server.options.Observer.Answered(t.name, o.code, took)
 	if o.fault != nil {
 		c.server.log.Error("LDAP operation failed", "peer", c.peer.Addr, "operation", t.name, "error", o.fault)
 	}

@@ -19,6 +19,8 @@ type Options struct {
 	// Failures has a token less for each refused login of a network (see admission.Network). What comes from one that has spent
 	// all is refused unseen. Nil bounds nothing.
 	Failures *throttle.Buckets
+	// Observer is told of what the server does. Nil is none.
+	Observer Observer
 }
 
 // Limits bound what clients may use. A zero field stands for its default.

@@ -51,6 +51,9 @@ func New(options Options) (*Server, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
+	if options.Observer == nil {
+		options.Observer = unobserved{}
+	}
 	options.Limits = options.Limits.withDefaults()
 	s := &Server{
 		options:     options,
@@ -149,6 +152,7 @@ func (s *Server) begin(raw net.Conn, implicitTLS bool) {
 }
 
 func (s *Server) turnAway(raw net.Conn, implicitTLS bool) {
+	s.options.Observer.TurnedAway()
 	s.log.Warn("LDAP connection turned away", "peer", raw.RemoteAddr().String())
 	if !implicitTLS {
 		// An empty send buffer takes a message this small without waiting.

@@ -42,7 +42,7 @@ type Sealer interface {
 	Open(sealed []byte, owner string) ([]byte, error)
 }
 
-// Options is what a worker is made of. All fields are required.
+// Options is what a worker is made of. All fields but Observer are required.
 type Options struct {
 	Engines Engines
 	Sealer  Sealer
@@ -51,9 +51,11 @@ type Options struct {
 	// Topics is who can be told of stages.
 	Topics event.Topics
 	// Node is this server's own name in records of what only one server can do.
-	Node   string
-	Logger *slog.Logger
-	Now    func() time.Time
+	Node string
+	// Observer is told of what directories are asked by Conn, by the name of their engine. Nil is nobody.
+	Observer func(engine string) directory.Observer
+	Logger   *slog.Logger
+	Now      func() time.Time
 }
 
 // Worker moves directories. It is safe for concurrent use.
@@ -151,7 +153,11 @@ func (w *Worker) Conn(id string) (directory.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.Conn(id)
+	conn, err := engine.Conn(id)
+	if err != nil || w.Observer == nil {
+		return conn, err
+	}
+	return directory.Observe(conn, w.Observer(EngineName(record))), nil
 }
 
 func (w *Worker) serve(ctx context.Context, record store.Directory) error {

@@ -46,6 +46,8 @@ const maxBuckets = 10_000
 // their buckets: its memory is bounded. It is safe for concurrent use.
 type Buckets struct {
 	rate Rate
+	// Refused, unless nil, is called each time that Spent finds no token. It is set before the first use.
+	Refused func()
 
 	mu          sync.Mutex
 	young, aged map[string]*bucket
@@ -87,6 +89,14 @@ func (b *Buckets) Spent(name string, now time.Time) bool {
 	if b == nil {
 		return false
 	}
+	spent := b.spent(name, now)
+	if spent && b.Refused != nil {
+		b.Refused()
+	}
+	return spent
+}
+
+func (b *Buckets) spent(name string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	of := b.young[name]

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // Service is one API, with its model and its protocol: JSON 1.1, or REST with JSON.
@@ -19,21 +20,28 @@ type Service struct {
 	shapes     map[string]*shape
 }
 
-// The services: AWS Directory Service and its Data API, and Latchkey's own for what has no counterpart on AWS.
+// The services: AWS Directory Service and its Data API, Latchkey's own for what has no counterpart on AWS, and the part of AWS
+// CloudTrail that reads the audit trail.
 var (
 	DS       = &Service{"ds", "ds", false, true, dsTarget + ".", dsOperations, dsShapes}
 	DSData   = &Service{"ds-data", "ds-data", true, false, "", dsdataOperations, dsdataShapes}
 	Latchkey = &Service{"latchkey", "ds", false, true, latchkeyTarget + ".", latchkeyOperations, latchkeyShapes}
+
+	CloudTrail = &Service{"cloudtrail", "cloudtrail", false, false, cloudtrailTarget + ".", cloudtrailOperations, cloudtrailShapes}
 )
 
-var services = []*Service{DS, DSData, Latchkey}
+var services = []*Service{DS, DSData, Latchkey, CloudTrail}
 
-// Of is the service that a request is for, as far as its path tells: the APIs of JSON 1.1 share one, and DS stands for them.
+// Of is the service that a request is for, as far as its path and X-Amz-Target tell: the APIs of JSON 1.1 share a path, and DS
+// stands for those that are signed alike.
 func Of(r *http.Request) *Service {
-	if path := r.URL.Path; path == "" || path == "/" {
-		return DS
+	switch path := r.URL.Path; {
+	case path != "" && path != "/":
+		return DSData
+	case strings.HasPrefix(r.Header.Get("X-Amz-Target"), CloudTrail.prefix):
+		return CloudTrail
 	}
-	return DSData
+	return DS
 }
 
 // Target is the X-Amz-Target of a call of the operation.

@@ -4,6 +4,7 @@ package wire_test
 
 import (
 	"latchkey/internal/admin"
+	"latchkey/internal/cloudtrail"
 	"latchkey/internal/ds"
 	"latchkey/internal/dsdata"
 )
@@ -242,4 +243,6 @@ var newShape = map[string]func() any{
 	"UpdateGroupResult":                           func() any { return new(dsdata.UpdateGroupResult) },
 	"UpdateUserRequest":                           func() any { return new(dsdata.UpdateUserRequest) },
 	"UpdateUserResult":                            func() any { return new(dsdata.UpdateUserResult) },
+	"LookupEventsRequest":                         func() any { return new(cloudtrail.LookupEventsRequest) },
+	"LookupEventsResponse":                        func() any { return new(cloudtrail.LookupEventsResponse) },
 }

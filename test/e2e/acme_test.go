@@ -201,6 +201,11 @@ func TestACME(t *testing.T) {
 	}
 	s.stop()
 	authority.stop()
-	s = start(t, "", with, func(c *config.Config) { c.Data = s.data })
+	s = start(t, "", with, func(c *config.Config) { c.Data, c.MetricsListen = s.data, "127.0.0.1:0" })
 	healthy()
+	_, families := scrape(t, s)
+	const validity = 90 * 24 * time.Hour // Pebble's, by its settings
+	if ends := time.Until(time.Unix(int64(sum(families, "latchkey_certificate_expiry_timestamp_seconds", "certificate", "api")), 0)); ends <= 0 || ends > validity {
+		t.Errorf("the certificate ends in %s", ends)
+	}
 }

@@ -25,6 +25,8 @@ type server struct {
 	KDC   string `json:"kdc"`
 	// Kpasswd is the address for changing passwords by Kerberos.
 	Kpasswd string `json:"kpasswd"`
+	// Metrics is the URL of the metrics, where they are served.
+	Metrics string `json:"metrics"`
 
 	data string
 	log  *safeBuffer

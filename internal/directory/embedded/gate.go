@@ -22,13 +22,14 @@ const (
 // full, logins and resets are let in by turns, so that a flood of logins can't starve resets, nor the other way round.
 type gate struct {
 	mu      sync.Mutex
+	slots   int
 	free    int
 	waiting [urgencies][]chan struct{}
 	last    urgency
 	limit   int // how many of one urgency may wait
 }
 
-func newGate(slots, limit int) *gate { return &gate{free: slots, limit: limit} }
+func newGate(slots, limit int) *gate { return &gate{slots: slots, free: slots, limit: limit} }
 
 // enter waits for a slot. Its errors are errBusy and the context's.
 func (g *gate) enter(ctx context.Context, u urgency) error {

@@ -1,5 +1,5 @@
 // Command gen writes docs/operations.md from the operation tables: what each operation of Directory Service and of Directory
-// Service Data does here, and what Latchkey's own operations are.
+// Service Data does here, what Latchkey's own operations are, and what of CloudTrail there is.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"latchkey/internal/admin"
+	"latchkey/internal/cloudtrail"
 	"latchkey/internal/ds"
 	"latchkey/internal/dsdata"
 	"latchkey/internal/operation"
@@ -41,6 +42,10 @@ func document() ([]byte, error) {
 		return nil, err
 	}
 	own, err := (&admin.Service{}).Table()
+	if err != nil {
+		return nil, err
+	}
+	trail, err := (&cloudtrail.Service{}).Table()
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +97,18 @@ latchkey. `+"`latchkey directory`"+` calls them. The model is internal/wire/mode
 	for _, modelled := range wire.Latchkey.Operations() {
 		fmt.Fprintf(&page, "| %s | %s | %s | %s | %s |\n", modelled.Name, access(own[modelled.Name]),
 			list(wire.Latchkey.Members(modelled.Input)), list(wire.Latchkey.Members(modelled.Output)), strings.Join(modelled.Errors, ", "))
+	}
+	page.WriteString(`
+# Operations of AWS CloudTrail
+
+JSON 1.1 on the same address, signed for cloudtrail: what reads the audit trail (see [audit.md](audit.md)).
+
+| operation | here | access | input | exceptions that AWS declares |
+|---|---|---|---|---|
+`)
+	for _, modelled := range wire.CloudTrail.Operations() {
+		spec := trail[modelled.Name]
+		fmt.Fprintf(&page, "| %s | %s | %s | %s | %s |\n", modelled.Name, spec.Status, access(spec), list(wire.CloudTrail.Members(modelled.Input)), strings.Join(modelled.Errors, ", "))
 	}
 	return page.Bytes(), nil
 }

@@ -43,6 +43,7 @@ func generate(root string) (map[string][]byte, error) {
 		{name: "ds", tables: "ds", model: "ds.json", structs: "ds", wiped: true},
 		{name: "latchkey", tables: "latchkey", model: "latchkey.json", structs: "admin", wiped: true},
 		{name: "ds-data", tables: "dsdata", model: "dsdata.json", structs: "dsdata"},
+		{name: "cloudtrail", tables: "cloudtrail", model: "cloudtrail.json", structs: "cloudtrail"},
 	}
 	writers := map[string]func(*bytes.Buffer) error{
 		"shapes_gen_test.go":    func(b *bytes.Buffer) error { return writeShapeTest(b, services) },

@@ -11,8 +11,8 @@ func TestGeneratedFilesAreFresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) != 8 {
-		t.Errorf("%d files are generated, not 8", len(files))
+	if len(files) != 10 {
+		t.Errorf("%d files are generated, not 10", len(files))
 	}
 	for path, want := range files {
 		got, err := os.ReadFile(path)

@@ -107,7 +107,7 @@ func quoted(list []string) string {
 
 // writeShapeTest is what the tests of package wire need to make any request or response by its name.
 func writeShapeTest(b *bytes.Buffer, services []service) error {
-	b.WriteString("package wire_test\n\nimport (\n\"latchkey/internal/admin\"\n\"latchkey/internal/ds\"\n\"latchkey/internal/dsdata\"\n)\n\n")
+	b.WriteString("package wire_test\n\nimport (\n\"latchkey/internal/admin\"\n\"latchkey/internal/cloudtrail\"\n\"latchkey/internal/ds\"\n\"latchkey/internal/dsdata\"\n)\n\n")
 	b.WriteString("// newShape makes an empty request or response by its name.\n")
 	b.WriteString("var newShape = map[string]func() any{\n")
 	for _, of := range services {
