@@ -33,9 +33,13 @@ func environment(more ...string) []string {
 	return append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1"}, more...)
 }
 
+// readable runs a program whose files others may read, as those of the share sysvol have to be, whatever the server's own mask.
+// The data directory is closed to others all the same.
+const readable = `umask 022; exec "$@"`
+
 // command is a program that is given up, with its process group, when the context ends.
 func command(ctx context.Context, environment []string, name string, args ...string) *exec.Cmd {
-	command := exec.CommandContext(ctx, name, args...)
+	command := exec.CommandContext(ctx, "sh", append([]string{"-c", readable, "sh", name}, args...)...)
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	command.WaitDelay = time.Second

@@ -19,6 +19,7 @@ const privateTemporary = "/run/samba/tmp"
 // etc/resolv.conf of the folder $1 says; where the machine's own is a link into /run, the place is made anew. /run is
 // private, as Samba's libraries look for winbindd at a place there that no configuration moves.
 const inside = `set -e
+umask 022
 ulimit -c 0
 resolv=$(readlink -m /etc/resolv.conf)
 mount -t tmpfs -o mode=0755 tmpfs /run

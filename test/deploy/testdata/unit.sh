@@ -58,7 +58,7 @@ check [ "$(of MainPID)" = "$process" ]
 # It is started again when it is killed, with all that it has acknowledged.
 kill -KILL "$process"
 for _ in $(seq 300); do
-  [ "$(of ActiveState)" = active ] && [ "$(of MainPID)" != "$process" ] && break
+  [ "$(of NRestarts)" = 1 ] && [ "$(of ActiveState)" = active ] && break
   sleep 0.1
 done
 check [ "$(of NRestarts)" = 1 ]
