@@ -59,7 +59,7 @@ func (a *App) buildWatch(ctx context.Context, records *store.Store) error {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", w.metrics.Handler())
 		w.scrapes = &http.Server{
-			Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+			Handler: &health{records, a.logger, mux}, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 			ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
 		}
 	}

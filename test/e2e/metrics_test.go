@@ -231,13 +231,26 @@ func TestMetricsWithoutStore(t *testing.T) {
 		}
 		return sum(families, "latchkey_store_up")
 	}
-	if up() != 1 {
+	// What the API's address answers to probes is there, too, for those that have no certificate.
+	probe := func(path string) int {
+		t.Helper()
+		response, err := http.Get(strings.TrimSuffix(s.Metrics, "/metrics") + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return response.StatusCode
+	}
+	if up() != 1 || probe("/readyz") != http.StatusOK {
 		t.Error("the store is said not to answer")
 	}
 	way.set(true)
-	await(t, "the store's end", func() bool { return up() == 0 })
+	await(t, "the store's end", func() bool { return up() == 0 && probe("/readyz") == http.StatusServiceUnavailable })
+	if code := probe("/healthz"); code != http.StatusOK {
+		t.Errorf("healthz without a store: %d", code)
+	}
 	way.set(false)
-	await(t, "the store's return", func() bool { return up() == 1 })
+	await(t, "the store's return", func() bool { return up() == 1 && probe("/readyz") == http.StatusOK })
 }
 
 // TestNoMetrics: they are not there unless they are wanted.
