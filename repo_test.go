@@ -68,7 +68,7 @@ var layers = map[string]string{
 	"internal/wire":      "fault",
 	"internal/wire/gen":  "",
 	"internal/oidc":      "",
-	"internal/sts":       "authz fault identity oidc strict",
+	"internal/sts":       "authz durable fault identity oidc strict",
 	"internal/gateway":   "chaos sts wire fault operation sigv4 authz identity admission audit throttle",
 	"internal/ds/gen":    "admin cloudtrail ds dsdata operation wire",
 	"internal/admin":     "authz backup chaos wire fault operation directory directory/remote ds lifecycle store identity keytab sts",

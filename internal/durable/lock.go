@@ -27,6 +27,8 @@ func locked(path string) bool {
 		return false
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	// Closing would do, but for the moment in which the kernel looks something up in another thread and holds the file by mistake.
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
 	_ = file.Close()
 	return errors.Is(err, syscall.EWOULDBLOCK)
 }

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"latchkey/internal/authz"
+	"latchkey/internal/durable"
 	"latchkey/internal/oidc"
 )
 
@@ -56,7 +57,7 @@ func (e *providerEntry) read(beside string, now func() time.Time) (*oidc.Issuer,
 	transport.MaxResponseHeaderBytes = 64 << 10
 	if e.CAFile != "" {
 		path := near(beside, e.CAFile)
-		text, err := readFile(path)
+		text, err := durable.ReadSmall(path)
 		if err != nil {
 			return nil, err
 		}

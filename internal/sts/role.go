@@ -7,8 +7,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"latchkey/internal/authz"
+	"latchkey/internal/durable"
 	"latchkey/internal/oidc"
 	"latchkey/internal/strict"
 )
@@ -40,7 +39,6 @@ type Roles struct {
 }
 
 const (
-	maxFile      = 1 << 20
 	maxRoles     = 1000 // of an account (IAM User Guide, "IAM and AWS STS quotas")
 	maxProviders = 100  // there as well
 )
@@ -67,7 +65,7 @@ type roleEntry struct {
 // own folder. Its error joins every problem that the file has, each with its line.
 func ReadRoles(path string, now func() time.Time) (*Roles, error) {
 	all := &Roles{ByName: map[string]*Role{}, Providers: map[string]*oidc.Issuer{}}
-	text, err := readFile(path)
+	text, err := durable.ReadSmall(path)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +187,7 @@ func near(beside, path string) string {
 }
 
 func readPolicy(path string) (*authz.Policy, error) {
-	text, err := readFile(path)
+	text, err := durable.ReadSmall(path)
 	if err != nil {
 		return nil, err
 	}
@@ -198,17 +196,4 @@ func readPolicy(path string) (*authz.Policy, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return policy, nil
-}
-
-func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s: larger than %d MB", path, maxFile>>20)
-	}
-	return text, err
 }

@@ -5,12 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
+
+	"latchkey/internal/durable"
 )
 
 // Target is where a sink is, as Parse has read it.
@@ -29,7 +29,6 @@ const (
 	syslogTLS      = "syslog+tls"
 	syslogTCP      = "syslog+tcp"
 	syslogPort     = "6514" // RFC 5425, section 4.1
-	maxFile        = 1 << 20
 )
 
 // Parse reads the URL of a sink, and the files that it names: syslog+tls://HOST[:PORT], https://HOST/PATH, the same without TLS
@@ -120,7 +119,7 @@ func (t *Target) tls() (*tls.Config, error) {
 	}
 	settings := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	if t.ca != "" {
-		text, err := readFile(t.ca)
+		text, err := durable.ReadSmall(t.ca)
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +142,7 @@ func (t *Target) token() (string, error) {
 	if t.bearer == "" {
 		return "", nil
 	}
-	text, err := readFile(t.bearer)
+	text, err := durable.ReadSmall(t.bearer)
 	if err != nil {
 		return "", err
 	}
@@ -152,17 +151,4 @@ func (t *Target) token() (string, error) {
 		return "", fmt.Errorf("%s is not one line with a token", t.bearer)
 	}
 	return token, nil
-}
-
-func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s has more than %d bytes", path, maxFile)
-	}
-	return text, err
 }
