@@ -62,7 +62,7 @@ func (c *auditVerifyCommand) Run(s streams) error {
 
 type auditListCommand struct {
 	Data      string        `name:"data" env:"LATCHKEY_DATA" default:"./latchkey-data" help:"The server's data directory; it may be running."`
-	User      string        `name:"user" placeholder:"NAME" help:"Only calls about this user, or by an access key of this name."`
+	User      string        `name:"user" placeholder:"NAME" help:"Only calls about this user, or by an access key, a role or a session of this name."`
 	Directory string        `name:"directory" placeholder:"ID" help:"Only calls about this directory."`
 	Event     string        `name:"event" placeholder:"NAME" help:"Only calls of this operation, such as ResetUserPassword."`
 	Since     time.Duration `name:"since" placeholder:"TIME" help:"Only the last so long, such as 90m or 24h."`
@@ -87,8 +87,9 @@ func (c *auditListCommand) wants(e *audit.Event, a about, now time.Time) bool {
 		}
 		return wanted == ""
 	}
+	role, session := e.UserIdentity.Session()
 	return (c.Since == 0 || now.Sub(e.EventTime) <= c.Since) && (!c.Failed || e.ErrorCode != "") &&
-		same(c.User, a.UserName, a.Account, a.Member, e.UserIdentity.UserName) && same(c.Directory, a.DirectoryID) && same(c.Event, e.EventName)
+		same(c.User, a.UserName, a.Account, a.Member, e.UserIdentity.UserName, role, session, role+"/"+session) && same(c.Directory, a.DirectoryID) && same(c.Event, e.EventName)
 }
 
 // Run reads all files of the trail.
@@ -107,7 +108,9 @@ func (c *auditListCommand) Run(s streams) error {
 			return err
 		}
 		by := e.UserIdentity.UserName
-		if by == "" {
+		if role, session := e.UserIdentity.Session(); role != "" {
+			by = role + "/" + session
+		} else if by == "" {
 			by = strings.ToLower(e.UserIdentity.Type)
 		}
 		outcome := "ok"

@@ -118,6 +118,16 @@ type TLSDetails struct {
 	ClientProvidedHostHeader string `json:"clientProvidedHostHeader"`
 }
 
+// Session is the role and the session of temporary credentials of a role, as in deploy/build-17; both are "" for others.
+func (u UserIdentity) Session() (role, session string) {
+	if u.Type != "AssumedRole" {
+		return "", ""
+	}
+	_, name, _ := strings.Cut(u.ARN, ":assumed-role/")
+	role, session, _ = strings.Cut(name, "/")
+	return role, session
+}
+
 // Identify is the userIdentity of a principal; that of nobody is of type Unknown.
 func Identify(p identity.Principal) UserIdentity {
 	who := UserIdentity{

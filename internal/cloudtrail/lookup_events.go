@@ -142,8 +142,11 @@ func matcher(a LookupAttribute) (func(*audit.Event) bool, error) {
 	return func(e *audit.Event) bool { return of(e) == want }, nil
 }
 
-// username is as CloudTrail shows it: root has no name in its records.
+// username is as CloudTrail shows it: root has no name in its records, and of a role's session it is the session's.
 func username(e *audit.Event) string {
+	if _, session := e.UserIdentity.Session(); session != "" {
+		return session
+	}
 	if e.UserIdentity.UserName == "" && e.UserIdentity.Type == "Root" {
 		return "root"
 	}

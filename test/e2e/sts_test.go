@@ -157,6 +157,12 @@ func TestSTS(t *testing.T) {
 	if !found || !assumed {
 		t.Errorf("the audit trail has the role's call: %t; its assumption: %t", found, assumed)
 	}
+	if said, code := latchkey(t, s, "audit", "list", "--data", s.data, "--user", "reader"); code != 0 || !strings.Contains(said, "\tDescribeDirectories\treader/build-7\t") {
+		t.Errorf("audit list: %d %s", code, said)
+	}
+	if events, refusal := lookUp(t, s, nil, "--lookup-attributes", "AttributeKey=Username,AttributeValue=build-7"); refusal != "" || len(events.Events) == 0 || events.Events[0].Username != "build-7" {
+		t.Errorf("lookup-events: %s %+v", refusal, events)
+	}
 	for _, hidden := range []string{made.Credentials.SecretAccessKey, made.Credentials.SessionToken, own.SessionToken} {
 		if strings.Contains(fmt.Sprint(last), hidden) || strings.Contains(s.log.String(), hidden) {
 			t.Error("a secret or a session token is in the audit trail or the log")
