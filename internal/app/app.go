@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -182,7 +181,7 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	topics := event.Topics(targets(a.config.EventTopic))
 	logs := event.Open(targets(a.config.LogGroup), logger)
 	a.closeLater(func() error { logs.Close(); return nil })
-	var directories atomic.Pointer[store.Directories]
+	directories := &a.watch.directories
 	engine.Authorities = func(id string) (*x509.CertPool, bool) { return authorities(directories.Load(), id) }
 	engine.Kerberos = a.listeners.kdc != nil
 	engine.Failures = buckets(cfg.ThrottleAccount)
@@ -210,7 +209,6 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	}
 	a.closeLater(func() error { a.worker.Stop(); return nil })
 	directories.Store(a.worker.Directories())
-	a.watch.directories.Store(a.worker.Directories())
 
 	if plan != nil {
 		if err := seed.Apply(ctx, plan, a.worker, cfg.AccountID, cfg.Engine); err != nil {

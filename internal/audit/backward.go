@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // Place is where a record is: its number, and where its line begins in its file, which makes it quick to find.
@@ -30,7 +28,7 @@ func ReadBack(dir string, before Place, visit func(e *Event, record []byte, at P
 		return err
 	}
 	defer func() { err = errors.Join(err, current.Close()) }()
-	others, err := filepath.Glob(filepath.Join(dir, "audit-*.log"))
+	others, err := RotatedFiles(dir)
 	if err != nil {
 		return err
 	}
@@ -41,13 +39,11 @@ func ReadBack(dir string, before Place, visit func(e *Event, record []byte, at P
 	if err != nil {
 		return err
 	}
-	slices.Sort(others)
-	for _, path := range slices.Backward(others) {
-		number, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "audit-"), ".log"), 10, 64)
-		if err != nil || before.Sequence > 0 && number >= before.Sequence {
+	for _, number := range slices.Backward(others) {
+		if before.Sequence > 0 && number >= before.Sequence {
 			continue
 		}
-		file, err := os.Open(path)
+		file, err := os.Open(filepath.Join(dir, RotatedFile(number)))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // its age was over
 		}

@@ -16,6 +16,19 @@ import (
 	"time"
 )
 
+// filling is a disk that has no room while full says so.
+func filling(full *atomic.Bool) disk {
+	return disk{
+		write: func(file *os.File, text []byte) (int, error) {
+			if full.Load() {
+				return 0, syscall.ENOSPC
+			}
+			return file.Write(text)
+		},
+		sync: (*os.File).Sync,
+	}
+}
+
 // TestDiskFull: while nothing can be written changes are refused, and what was acknowledged is written later.
 func TestDiskFull(t *testing.T) {
 	ctx := t.Context()

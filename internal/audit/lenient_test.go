@@ -24,15 +24,7 @@ func TestContinue(t *testing.T) {
 	var said bytes.Buffer
 	settings := logging(slog.New(slog.NewTextHandler(&said, nil)))
 	settings.Continue = true
-	l, err := open(dir, settings, disk{
-		write: func(file *os.File, text []byte) (int, error) {
-			if full.Load() {
-				return 0, syscall.ENOSPC
-			}
-			return file.Write(text)
-		},
-		sync: (*os.File).Sync,
-	})
+	l, err := open(dir, settings, filling(&full))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,7 +33,34 @@ const (
 	maxLine = 4 << 20
 )
 
-func rotated(first link) string { return fmt.Sprintf("audit-%020d.log", first.Sequence+1) }
+func rotated(first link) string { return RotatedFile(first.Sequence + 1) }
+
+// RotatedFile is the name of the file, beside audit.log, whose first record has that number.
+func RotatedFile(first uint64) string { return fmt.Sprintf("audit-%020d.log", first) }
+
+const rotatedPattern = "audit-*.log"
+
+// IsRotated says whether a file beside audit.log has a name like RotatedFile's.
+func IsRotated(name string) bool {
+	ours, _ := filepath.Match(rotatedPattern, name)
+	return ours
+}
+
+// RotatedFiles is the numbers of the first records of the files in dir that were rotated, the oldest first.
+func RotatedFiles(dir string) (firsts []uint64, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		digits := strings.TrimSuffix(strings.TrimPrefix(entry.Name(), "audit-"), ".log")
+		if first, err := strconv.ParseUint(digits, 10, 64); err == nil && entry.Name() == RotatedFile(first) {
+			firsts = append(firsts, first)
+		}
+	}
+	slices.Sort(firsts)
+	return firsts, nil
+}
 
 func (f *files) public() ed25519.PublicKey { return f.signer.Public().(ed25519.PublicKey) }
 

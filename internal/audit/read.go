@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 // Read visits the records in dir, oldest first, each with its whole line. The server may be running; a record that it is
@@ -24,13 +23,12 @@ func Read(dir string, visit func(e *Event, line []byte) error) error {
 	if err != nil {
 		return err
 	}
-	before, err := filepath.Glob(filepath.Join(dir, "audit-*.log"))
+	before, err := RotatedFiles(dir)
 	if err != nil {
 		return err
 	}
-	slices.Sort(before)
-	for _, path := range before {
-		file, err := os.Open(path)
+	for _, first := range before {
+		file, err := os.Open(filepath.Join(dir, RotatedFile(first)))
 		if err != nil {
 			return err
 		}

@@ -28,15 +28,7 @@ func TestState(t *testing.T) {
 			failed++
 		}
 	}
-	l, err := open(dir, o, disk{
-		write: func(file *os.File, text []byte) (int, error) {
-			if full.Load() {
-				return 0, syscall.ENOSPC
-			}
-			return file.Write(text)
-		},
-		sync: (*os.File).Sync,
-	})
+	l, err := open(dir, o, filling(&full))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,7 +117,7 @@ func (v *verification) files(stated statement) error {
 			return err
 		}
 	}
-	others, err := filepath.Glob(filepath.Join(v.dir, "audit-*.log"))
+	others, err := filepath.Glob(filepath.Join(v.dir, rotatedPattern))
 	if err != nil {
 		return err
 	}

@@ -171,8 +171,7 @@ func (s Source) left(name string) bool {
 	case audit.LogFile, audit.IntentFile, audit.DigestFile:
 		return s.Running
 	}
-	rotated, _ := filepath.Match("audit-*.log", name)
-	return rotated && s.Running || strings.HasPrefix(base, ".") && strings.HasSuffix(base, ".new")
+	return audit.IsRotated(name) && s.Running || strings.HasPrefix(base, ".") && strings.HasSuffix(base, ".new")
 }
 
 func (s Source) files(a *archive) error {

@@ -21,6 +21,9 @@ import (
 // out. While it runs nothing is saved.
 func TestControllers(t *testing.T) {
 	if os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("only root gives files to others")
+		}
 		t.Skip("only root gives files to others")
 	}
 	s, trail := served(t)
@@ -37,6 +40,9 @@ func TestControllers(t *testing.T) {
 	}
 	access := []byte("NT\x00\x01access control")
 	if err := unix.Lsetxattr(file, "security.NTACL", access, 0); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
 		t.Skipf("the file system has no extended attributes: %v", err)
 	}
 	// A path of a socket has to be short.

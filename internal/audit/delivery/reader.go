@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"latchkey/internal/audit"
 )
@@ -61,22 +59,14 @@ func (r *reader) files() (current *os.File, numbers []uint64, err error) {
 	if current, err = os.Open(filepath.Join(r.dir, audit.LogFile)); err != nil {
 		return nil, nil, err
 	}
-	paths, err := filepath.Glob(filepath.Join(r.dir, "audit-*.log"))
-	if err != nil {
+	if numbers, err = audit.RotatedFiles(r.dir); err != nil {
 		return nil, nil, errors.Join(err, current.Close())
 	}
-	for _, path := range paths {
-		digits := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "audit-"), ".log")
-		if number, err := strconv.ParseUint(digits, 10, 64); err == nil {
-			numbers = append(numbers, number)
-		}
-	}
-	slices.Sort(numbers)
 	return current, numbers, nil
 }
 
 func (r *reader) path(number uint64) string {
-	return filepath.Join(r.dir, fmt.Sprintf("audit-%020d.log", number))
+	return filepath.Join(r.dir, audit.RotatedFile(number))
 }
 
 // next goes to the beginning of the file behind the last record.
