@@ -65,6 +65,7 @@ type running struct {
 	mu       sync.Mutex
 	process  process
 	up       bool
+	told     bool   // those who are told of changes know that it is up
 	worked   bool   // once at least
 	reason   string // why it is not up
 	since    time.Time
@@ -339,12 +340,15 @@ func (r *running) set(p process, up bool, reason string) {
 		r.since = r.now()
 	}
 	r.process, r.up, r.reason, r.worked = p, up, reason, r.worked || up
-	close(r.news)
-	r.news = make(chan struct{})
 	r.mu.Unlock()
 	if turned {
 		r.changed()
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = up
+	close(r.news)
+	r.news = make(chan struct{})
 }
 
 func (r *running) health() Health {
@@ -365,10 +369,10 @@ func (r *running) current() process {
 	return r.process
 }
 
-// ready waits until the domain controller works, or a start that fails.
+// ready waits until the domain controller works and the client may ask it, or a start that fails.
 func (r *running) ready(ctx context.Context) error {
 	r.mu.Lock()
-	up, failures := r.up, r.failures
+	up, failures := r.up && r.told, r.failures
 	r.mu.Unlock()
 	if up {
 		return nil
@@ -379,7 +383,7 @@ func (r *running) ready(ctx context.Context) error {
 	}
 	for {
 		r.mu.Lock()
-		up, failed, reason, news := r.up, r.failures > failures, r.reason, r.news
+		up, failed, reason, news := r.up && r.told, r.failures > failures, r.reason, r.news
 		r.mu.Unlock()
 		switch {
 		case up:
