@@ -1,11 +1,15 @@
 package admission
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -64,19 +68,23 @@ func TestListener(t *testing.T) {
 			}
 			door := NewDoor(most[0], most[1])
 			away := make(chan net.Addr, 1)
-			listener := door.Listen(raw, func(from net.Addr) {
+			listener := door.Listen(raw, func(limit string, from net.Addr) {
+				if limit != Connections {
+					t.Errorf("%s: %s", from, limit)
+				}
 				select {
 				case away <- from:
 				default:
 				}
 			})
 			release := make(chan struct{})
-			server := &http.Server{ConnState: listener.ConnState, ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/busy" {
 					w.(http.Flusher).Flush()
 					<-release
 				}
 			})}
+			listener.Guard(server)
 			var serving sync.WaitGroup
 			serving.Go(func() { _ = server.Serve(listener) })
 			defer serving.Wait()
@@ -147,5 +155,68 @@ func waitFor(t *testing.T, what func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("in vain")
 		}
+	}
+}
+
+// A connection that ends because its header is too large, or takes too long, is told of; one that is idle, or in the middle of a
+// request, is not.
+func TestLimitsOfHeaders(t *testing.T) {
+	const short, header = 200 * time.Millisecond, "GET / HTTP/1.1\r\nHost: x\r\n"
+	far := strings.Repeat("x", 8<<10)
+	for name, each := range map[string]struct {
+		said []string // each once the one before is answered
+		want []string
+	}{
+		"nothing":                  {nil, []string{HeaderTime}},
+		"half a header":            {[]string{header}, []string{HeaderTime}},
+		"a request, then half one": {[]string{header + "\r\n", header}, []string{HeaderTime}},
+		"a request, then nothing":  {[]string{header + "\r\n"}, nil},
+		"half a body":              {[]string{header + "Content-Length: 100000\r\n\r\n" + far}, nil},
+		"a header too large":       {[]string{header + "X: " + far + "\r\n\r\n"}, []string{HeaderSize}},
+		"no header":                {[]string{"\r\n\r\n"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var told []string // until the connection is closed
+			listener := NewDoor(10, 10).Listen(raw, func(limit string, _ net.Addr) { told = append(told, limit) })
+			server := &http.Server{
+				ReadHeaderTimeout: short, ReadTimeout: 2 * short, IdleTimeout: short, MaxHeaderBytes: 1 << 10,
+				Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }),
+			}
+			listener.Guard(server)
+			closed, turned := make(chan struct{}), server.ConnState
+			server.ConnState = func(c net.Conn, state http.ConnState) {
+				turned(c, state)
+				if state == http.StateClosed {
+					close(closed)
+				}
+			}
+			var serving sync.WaitGroup
+			serving.Go(func() { _ = server.Serve(listener) })
+			c, err := net.Dial("tcp", raw.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+			for i, said := range each.said {
+				if i > 0 {
+					_, _ = c.Read(make([]byte, 1))
+				}
+				_, _ = io.WriteString(c, said)
+			}
+			if _, err := io.Copy(io.Discard, c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+				t.Error(err)
+			}
+			<-closed
+			_ = server.Close()
+			serving.Wait()
+			if !slices.Equal(told, each.want) {
+				t.Errorf("told of %q, want %q", told, each.want)
+			}
+		})
 	}
 }

@@ -184,7 +184,7 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 	directories := &a.watch.directories
 	engine.Authorities = func(id string) (*x509.CertPool, bool) { return authorities(directories.Load(), id) }
 	engine.Kerberos = a.listeners.kdc != nil
-	engine.Failures = buckets(cfg.ThrottleAccount)
+	engine.Failures, engine.TurnedAway = buckets(cfg.ThrottleAccount), a.watch.refused
 	a.watch.engine = engine
 	a.watch.bucket(metrics.Account, engine.Failures)
 	a.watch.bucket(metrics.Source, a.failures)
@@ -472,13 +472,17 @@ func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer,
 	door := admission.NewDoor(a.connections())
 	told := throttle.New(throttle.Rate{PerSecond: 1, Burst: 1})
 	a.watch.door, a.watch.gateway = door, handler
-	listener := door.Listen(a.listeners.api, func(from net.Addr) {
-		a.watch.refused(metrics.APIConnections)
+	listener := door.Listen(a.listeners.api, func(limit string, from net.Addr) {
+		a.watch.refused("api_" + limit)
+		if limit != admission.Connections {
+			return
+		}
 		if ok, _ := told.Take("", time.Now()); ok {
 			a.logger.Warn("API connections are turned away: there are too many", "peer", from.String())
 		}
 	})
-	a.listeners.api, a.api.ConnState = listener, listener.ConnState
+	listener.Guard(a.api)
+	a.listeners.api = listener
 	if len(a.config.ACMEDomain) > 0 {
 		return a.buildACME(dir)
 	}

@@ -283,9 +283,9 @@ func (a *App) limits() map[string]metrics.Limit {
 	limit := func(used, most int) metrics.Limit { return metrics.Limit{Used: used, Max: most} }
 	load := a.watch.engine.Load()
 	return map[string]metrics.Limit{
-		metrics.APIConnections: limit(a.watch.door.Inside()), metrics.LargeRequests: limit(a.watch.gateway.Large()), metrics.LDAPConnections: limit(a.ldap.Connections()),
+		metrics.APIConnections: limit(a.watch.door.Inside()), gateway.LargeRequests: limit(a.watch.gateway.Large()), metrics.LDAPConnections: limit(a.ldap.Connections()),
 		metrics.KerberosConnections: limit(a.kdc.Connections()), metrics.KerberosRequests: limit(a.kdc.InFlight()),
-		metrics.Derivations: limit(load.Deriving, load.Slots), metrics.WaitingLogins: limit(load.Logins, load.Waiting), metrics.WaitingResets: limit(load.Resets, load.Waiting),
+		metrics.Derivations: limit(load.Deriving, load.Slots), embedded.WaitingLogins: limit(load.Logins, load.Waiting), embedded.WaitingResets: limit(load.Resets, load.Waiting),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -237,18 +238,20 @@ func (g *Gateway) recognize(x *exchange, r *http.Request, body []byte) error {
 	return wire.Syntax(body)
 }
 
+var errBodySize = fault.New(fault.RequestTooLarge, "").Because(&limited{limit: limitBodySize, why: "the body is too large"})
+
 // readBody is the whole body. done is called when it is not needed any more.
 func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
 	done = func() {}
 	if r.ContentLength > maxBody {
-		return nil, done, fault.New(fault.RequestTooLarge, "")
+		return nil, done, errBodySize
 	}
 	in := http.MaxBytesReader(w, r.Body, maxBody)
 	body, err = io.ReadAll(io.LimitReader(in, smallBody))
 	if err == nil && len(body) == smallBody {
 		done = func() { g.large.Add(-1) }
 		if g.large.Add(1) > maxLarge {
-			return body, done, fault.New(fault.ServiceUnavailable, "Too many large requests are at work.")
+			return body, done, fault.New(fault.ServiceUnavailable, "Too many large requests are at work.").Because(&limited{limit: LargeRequests, why: "too many large requests"})
 		}
 		var rest []byte
 		rest, err = io.ReadAll(in)
@@ -257,10 +260,13 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) (body []byte,
 		clear(small)
 		clear(rest)
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = &limited{limit: limitBodyTime, why: "the body did not come in time"}
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return body, done, fault.New(fault.RequestTooLarge, "")
+		return body, done, errBodySize
 	case err != nil:
 		return body, done, fault.New(fault.Serialization, "The request's body could not be read.").Because(err)
 	}

@@ -19,7 +19,7 @@ type Outcome struct {
 	Operation string // "" where the service has none of that name
 	Directory string // the id of the directory that is called upon, if any
 	Code      string // the exception; OK where there is none
-	Limit     string // the limit that refused the call, if one did: key, directory or user
+	Limit     string // the limit that refused the call, if one did
 }
 
 // Trail is an audit trail, as *audit.Log is one.
@@ -62,8 +62,8 @@ func (g *Gateway) Large() (held, most int) { return int(g.large.Load()), maxLarg
 
 // limitOf is the limit that a call was refused by; "" where it was another reason.
 func limitOf(err error) string {
-	if t, ok := errors.AsType[*throttled](err); ok {
-		return t.limit
+	if l, ok := errors.AsType[*limited](err); ok {
+		return l.limit
 	}
 	return ""
 }

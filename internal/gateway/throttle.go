@@ -23,28 +23,39 @@ type Limits struct {
 	Failures  *throttle.Buckets // by network (see admission.Network) whose signatures prove nothing
 }
 
-// throttled is why a call is refused. quiet is that the audit trail has had one like it within the last second: a flood of
+// limited is why a call is refused. quiet is that the audit trail has had one like it within the last second: a flood of
 // calls is no flood of records.
-type throttled struct {
-	limit string // key, directory or user; "" where the call has another answer
-	which string
+type limited struct {
+	limit string // one of those below; "" where the call has another answer
+	why   string
 	quiet bool
 }
 
-func (t *throttled) Error() string { return "too many calls " + t.which }
+func (l *limited) Error() string { return l.why }
+
+// The limits that a call can be refused by.
+const (
+	limitKey       = "key"
+	limitDirectory = "directory"
+	limitUser      = "user"
+	limitBodySize  = "api_body_size"
+	limitBodyTime  = "api_body_time"
+
+	LargeRequests = "large_requests"
+)
 
 func take(b *throttle.Buckets, name, limit, which string, now time.Time) error {
 	ok, first := b.Take(name, now)
 	if ok {
 		return nil
 	}
-	return fault.New(fault.Throttling, "Rate exceeded").Because(&throttled{limit, which, !first})
+	return fault.New(fault.Throttling, "Rate exceeded").Because(&limited{limit, "too many calls " + which, !first})
 }
 
 // limitFailure is why the signature proves nothing. A network that fails too often is still answered, and recorded once a second.
 func (g *Gateway) limitFailure(r *http.Request, err error) error {
 	if ok, first := g.Limits.Failures.Take(networkOf(r), g.Now()); !ok && !first {
-		return errors.Join(err, &throttled{"", "from this address", true})
+		return errors.Join(err, &limited{"", "too many calls from this address", true})
 	}
 	return err
 }
@@ -55,7 +66,7 @@ func networkOf(r *http.Request) string {
 }
 
 func (g *Gateway) limitKey(x *exchange) error {
-	return take(g.Limits.Key, x.proof.Principal.Source(), "key", "by this access key", g.Now())
+	return take(g.Limits.Key, x.proof.Principal.Source(), limitKey, "by this access key", g.Now())
 }
 
 // limitSubject is asked only once the caller may do what it wants: nobody else can use up a directory's or a user's tokens.
@@ -64,14 +75,14 @@ func (g *Gateway) limitSubject(x *exchange) error {
 	if id == "" {
 		return nil
 	}
-	if err := take(g.Limits.Directory, id, "directory", "upon this directory", g.Now()); err != nil {
+	if err := take(g.Limits.Directory, id, limitDirectory, "upon this directory", g.Now()); err != nil {
 		return err
 	}
 	if x.name != "ResetUserPassword" || x.spec.Access != operation.Write {
 		return nil
 	}
 	user, _ := x.service.Redact(x.name, x.request)["userName"].(string)
-	return take(g.Limits.User, id+" "+foldName(user), "user", "for this user", g.Now())
+	return take(g.Limits.User, id+" "+foldName(user), limitUser, "for this user", g.Now())
 }
 
 // foldName is the same for all names that strings.EqualFold holds for equal, as whoever finds the user does.
@@ -86,6 +97,6 @@ func foldName(name string) string {
 }
 
 func quiet(err error) bool {
-	t, ok := errors.AsType[*throttled](err)
+	t, ok := errors.AsType[*limited](err)
 	return ok && t.quiet
 }

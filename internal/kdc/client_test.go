@@ -310,12 +310,13 @@ func TestEvents(t *testing.T) {
 }
 
 // bounded is a server with limits, and its address.
-func bounded(t *testing.T, limits kdc.Limits) string {
+func bounded(t *testing.T, limits kdc.Limits) (address string, o *told) {
 	t.Helper()
 	engine := newEngine(t, time.Now)
 	newDomain(t, engine, "d-1234567890", directory.SimpleAD)
-	_, address, _ := serve(t, kdc.Options{Engine: engine, Limits: limits})
-	return address
+	o = &told{}
+	_, address, _ = serve(t, kdc.Options{Engine: engine, Limits: limits, Observer: o})
+	return address, o
 }
 
 func dial(t *testing.T, network, address string) net.Conn {
@@ -339,28 +340,34 @@ func asRequest(t testing.TB, user string) []byte {
 
 func TestLimits(t *testing.T) {
 	t.Run("a message that is too long is refused", func(t *testing.T) {
-		conn := dial(t, "tcp", bounded(t, kdc.Limits{MessageBytes: 100}))
+		address, o := bounded(t, kdc.Limits{MessageBytes: 100})
+		conn := dial(t, "tcp", address)
 		_, _ = conn.Write([]byte{0x80, 0, 0, 101})
 		reply, err := io.ReadAll(conn)
 		if err != nil || len(reply) < 4 || codeOf(t, reply[4:]) != errorcode.KRB_ERR_FIELD_TOOLONG {
 			t.Errorf("%x, %v", reply, err)
 		}
+		o.want(t, kdc.LimitMessageSize)
 	})
 	t.Run("who says nothing is hung up on", func(t *testing.T) {
-		conn := dial(t, "tcp", bounded(t, kdc.Limits{Idle: 50 * time.Millisecond}))
+		address, o := bounded(t, kdc.Limits{Idle: 50 * time.Millisecond})
+		conn := dial(t, "tcp", address)
 		if reply, err := io.ReadAll(conn); len(reply) > 0 || err != nil {
 			t.Errorf("%x, %v", reply, err)
 		}
+		o.want(t)
 	})
 	t.Run("so is who does not come to an end", func(t *testing.T) {
-		conn := dial(t, "tcp", bounded(t, kdc.Limits{Message: 50 * time.Millisecond}))
+		address, o := bounded(t, kdc.Limits{Message: 50 * time.Millisecond})
+		conn := dial(t, "tcp", address)
 		_, _ = conn.Write([]byte{0, 0, 0, 10, 0x6a})
 		if reply, err := io.ReadAll(conn); len(reply) > 0 || err != nil {
 			t.Errorf("%x, %v", reply, err)
 		}
+		o.want(t, kdc.LimitMessageTime)
 	})
 	t.Run("too many connections of one address are closed", func(t *testing.T) {
-		address := bounded(t, kdc.Limits{ConnectionsPerAddress: 1})
+		address, o := bounded(t, kdc.Limits{ConnectionsPerAddress: 1})
 		first := dial(t, "tcp", address)
 		message := asRequest(t, "nobody")
 		ask := func() {
@@ -373,9 +380,11 @@ func TestLimits(t *testing.T) {
 		if reply, err := io.ReadAll(dial(t, "tcp", address)); len(reply) > 0 || err != nil {
 			t.Errorf("%x, %v", reply, err)
 		}
+		o.want(t, "AS 6 true", kdc.LimitConnections)
 	})
 	t.Run("an answer that is too large for a datagram is to be asked for over TCP", func(t *testing.T) {
-		conn := dial(t, "udp", bounded(t, kdc.Limits{DatagramBytes: 10}))
+		address, _ := bounded(t, kdc.Limits{DatagramBytes: 10})
+		conn := dial(t, "udp", address)
 		_, _ = conn.Write(asRequest(t, "nobody"))
 		reply := make([]byte, 2000)
 		n, err := conn.Read(reply)

@@ -7,16 +7,23 @@ type Observer interface {
 	// Answered is told of an answer. message is AS, TGS or kpasswd; code is KRB-ERROR's (RFC 4120 section 7.5.9), or the result of a
 	// change of a password (RFC 3244 section 2); 0 is success.
 	Answered(message string, code int32, took time.Duration)
-	// TurnedAway is told of a connection that was not taken, Dropped of a datagram, as there are too many.
-	TurnedAway()
-	Dropped()
+	// Refused is told of what a limit ends or refuses.
+	Refused(limit string)
 }
+
+// The limits that an observer is told of, each with its field of Limits.
+const (
+	LimitConnections = "connections"  // Connections and ConnectionsPerAddress
+	LimitRequests    = "requests"     // InFlight
+	LimitMessageSize = "message_size" // MessageBytes
+	LimitMessageTime = "message_time" // Message
+	LimitAnswerTime  = "answer_time"  // Write
+)
 
 type unobserved struct{}
 
 func (unobserved) Answered(string, int32, time.Duration) {}
-func (unobserved) TurnedAway()                           {}
-func (unobserved) Dropped()                              {}
+func (unobserved) Refused(string)                        {}
 
 func (s *Server) observePassword(code uint16, began time.Time) {
 	s.options.Observer.Answered("kpasswd", int32(code), time.Since(began))

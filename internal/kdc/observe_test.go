@@ -27,8 +27,17 @@ func (o *told) add(what string) {
 func (o *told) Answered(message string, code int32, took time.Duration) {
 	o.add(fmt.Sprint(message, " ", code, " ", took > 0))
 }
-func (o *told) TurnedAway() { o.add("turned away") }
-func (o *told) Dropped()    { o.add("dropped") }
+func (o *told) Refused(limit string) { o.add(limit) }
+
+// want says that it was told of this, and of nothing else.
+func (o *told) want(t *testing.T, want ...string) {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Equal(o.all, want) {
+		t.Errorf("it was told of %q, want %q", o.all, want)
+	}
+}
 
 // TestObserver: it is told of every answer, and of who is turned away.
 func TestObserver(t *testing.T) {
@@ -51,9 +60,5 @@ func TestObserver(t *testing.T) {
 	if used, most := s.InFlight(); used != 0 || most != 256 {
 		t.Errorf("%d of %d requests", used, most)
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if want := []string{"AS 6 true", "turned away"}; !slices.Equal(o.all, want) {
-		t.Errorf("it was told of %q, want %q", o.all, want)
-	}
+	o.want(t, "AS 6 true", kdc.LimitConnections)
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -168,7 +169,7 @@ func (s *Server) serveUDP(conn net.PacketConn, answer handler, tooBig func([]byt
 		select {
 		case s.slots <- struct{}{}:
 		default:
-			s.options.Observer.Dropped()
+			s.options.Observer.Refused(LimitRequests)
 			continue // the client asks again
 		}
 		if !s.begin() {
@@ -237,7 +238,7 @@ func (s *Server) serveTCP(listener net.Listener, answer handler) error {
 func (s *Server) accept(conn net.Conn, answer handler) {
 	network := admission.Network(conn.RemoteAddr())
 	if !s.door.Enter(network) {
-		s.options.Observer.TurnedAway()
+		s.options.Observer.Refused(LimitConnections)
 		_ = conn.Close()
 		return
 	}
@@ -290,7 +291,7 @@ func (s *Server) converse(conn net.Conn, answer handler) error {
 			return errMalformed
 		}
 		_ = conn.SetWriteDeadline(time.Now().Add(limits.Write))
-		if err := write(conn, reply); err != nil {
+		if err := s.limited(write(conn, reply), LimitAnswerTime); err != nil {
 			return err
 		}
 	}
@@ -313,6 +314,7 @@ func (s *Server) read(conn net.Conn) ([]byte, error) {
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size == 0 || size > uint32(limits.MessageBytes) {
+		s.options.Observer.Refused(LimitMessageSize)
 		message := s.refusalOf(types.PrincipalName{}, "", refuse(errorcode.KRB_ERR_FIELD_TOOLONG, "the message is too long"))
 		if reply, err := message.Marshal(); err == nil {
 			_ = conn.SetWriteDeadline(time.Now().Add(limits.Write))
@@ -323,7 +325,15 @@ func (s *Server) read(conn net.Conn) ([]byte, error) {
 	_ = conn.SetReadDeadline(time.Now().Add(limits.Message))
 	message := make([]byte, size)
 	_, err := io.ReadFull(conn, message)
-	return message, err
+	return message, s.limited(err, LimitMessageTime)
+}
+
+// limited is an error of a connection, of which the observer is told where it is that the limit's time is over.
+func (s *Server) limited(err error, limit string) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.options.Observer.Refused(limit)
+	}
+	return err
 }
 
 func write(conn net.Conn, reply []byte) error {

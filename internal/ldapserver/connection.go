@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -24,6 +25,8 @@ var (
 	errUnbind   = errors.New("unbind")
 	errDraining = errors.New("server is shutting down")
 )
+
+var errHandshake = errors.New("TLS handshake")
 
 // connection is one client. Its goroutine reads, decodes and starts operations, each in a goroutine of its own; a bind and
 // StartTLS run in the reader itself, when nothing else does, so that no operation ever sees the identity change.
@@ -88,6 +91,9 @@ func (c *connection) serve(implicitTLS bool) {
 	defer c.cut()
 	defer c.in.wipe()
 	err := c.converse(implicitTLS)
+	if limit := limitOf(err); limit != "" {
+		c.server.options.Observer.Refused(limit)
+	}
 	if errors.Is(err, errDraining) {
 		c.work.Wait()
 	}
@@ -191,7 +197,7 @@ func (c *connection) secure() error {
 	}
 	secured := tls.Server(c.raw, c.server.options.TLS)
 	if err := secured.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("TLS handshake: %w", err)
+		return fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -216,6 +222,9 @@ func (c *connection) writeLocked(b []byte) error {
 		n := min(len(b), writeChunk)
 		_ = c.raw.SetWriteDeadline(time.Now().Add(c.server.options.Limits.Write))
 		if _, err := c.stream.Write(b[:n]); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				c.server.options.Observer.Refused(LimitAnswerTime)
+			}
 			c.silent = true
 			c.cut()
 			return err

@@ -25,7 +25,7 @@ func (o *told) add(what string) {
 	o.all = append(o.all, what)
 }
 
-func (o *told) TurnedAway() { o.add("turned away") }
+func (o *told) Refused(limit string) { o.add(limit) }
 func (o *told) Answered(operation string, result uint16, took time.Duration) {
 	if took < 0 {
 		o.add("before it was asked")
@@ -75,7 +75,7 @@ func TestObserver(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
-	if want := []string{"bind 49", "extended 0", "delete 0", "turned away"}; !slices.Equal(o.all, want) {
+	if want := []string{"bind 49", "extended 0", "delete 0", "connections"}; !slices.Equal(o.all, want) {
 		t.Errorf("it was told of %q, want %q", o.all, want)
 	}
 	if open, _ := s.Connections(); open != 0 {

@@ -77,6 +77,9 @@ func (c *connection) dispatch(m message, pdu []byte) error {
 		return err
 	}
 	if err != nil {
+		if outcomeOf(err, false).code == ldap.LDAPResultAdminLimitExceeded {
+			c.server.options.Observer.Refused(LimitFilter)
+		}
 		t.run = func(context.Context, Session, *answer) error { return err }
 	}
 	return c.start(m, t)
@@ -130,6 +133,9 @@ func (c *connection) perform(ctx context.Context, session Session, id int32, op 
 		}
 	}()
 	o := outcomeOf(t.run(ctx, session, a), t.response == tagSearchDone)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.server.options.Observer.Refused(LimitOperationTime)
+	}
 	c.logOutcome(t, id, a.entries, o, time.Since(began))
 	// The id is free once the client can have read the result, and it must not find StartTLS refused then.
 	c.finish(id)

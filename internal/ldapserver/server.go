@@ -152,7 +152,7 @@ func (s *Server) begin(raw net.Conn, implicitTLS bool) {
 }
 
 func (s *Server) turnAway(raw net.Conn, implicitTLS bool) {
-	s.options.Observer.TurnedAway()
+	s.options.Observer.Refused(LimitConnections)
 	s.log.Warn("LDAP connection turned away", "peer", raw.RemoteAddr().String())
 	if !implicitTLS {
 		// An empty send buffer takes a message this small without waiting.

@@ -29,6 +29,7 @@ type fixture struct {
 	caPath       string
 	roots        *x509.CertPool
 	log          *lockedBuffer
+	told         *told
 }
 
 func newFixture(t *testing.T, limits Limits, wrap func(net.Listener) net.Listener) *fixture {
@@ -48,10 +49,10 @@ func newFixtureOf(t *testing.T, backend Backend, tree *fakeTree, limits Limits, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{tree: tree, caPath: caPath, roots: x509.NewCertPool(), log: &lockedBuffer{}}
+	f := &fixture{tree: tree, caPath: caPath, roots: x509.NewCertPool(), log: &lockedBuffer{}, told: &told{}}
 	f.roots.AppendCertsFromPEM(pem)
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	f.server, err = New(Options{Backend: backend, TLS: certificate.Config(own), Logger: logger, Limits: limits})
+	f.server, err = New(Options{Backend: backend, TLS: certificate.Config(own), Logger: logger, Limits: limits, Observer: f.told})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +86,22 @@ func newFixtureOf(t *testing.T, backend Backend, tree *fakeTree, limits Limits, 
 		}
 	})
 	return f
+}
+
+// wantLimit says that the observer was told of the limit that many times.
+func (f *fixture) wantLimit(t *testing.T, limit string, times int) {
+	t.Helper()
+	f.told.mu.Lock()
+	defer f.told.mu.Unlock()
+	n := 0
+	for _, what := range f.told.all {
+		if what == limit {
+			n++
+		}
+	}
+	if n != times {
+		t.Errorf("the observer was told of %q: %s %d times, want %d", f.told.all, limit, n, times)
+	}
 }
 
 func (f *fixture) config() *tls.Config { return &tls.Config{RootCAs: f.roots, ServerName: "localhost"} }

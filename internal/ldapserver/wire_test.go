@@ -146,6 +146,7 @@ func TestMalformed(t *testing.T) {
 			p.wantNotice(ldap.LDAPResultProtocolError)
 		})
 	}
+	f.wantLimit(t, LimitMessageSize, 2)
 }
 
 func TestRefusedRequestsLeaveTheConnection(t *testing.T) {
@@ -188,6 +189,7 @@ func TestRefusedRequestsLeaveTheConnection(t *testing.T) {
 			}
 		})
 	}
+	f.wantLimit(t, LimitFilter, 2)
 }
 
 func TestLargerMessagesOnceBound(t *testing.T) {
@@ -220,9 +222,11 @@ func TestSlowPeers(t *testing.T) {
 		}
 	})
 	t.Run("message never finished", func(t *testing.T) {
-		p := newFixture(t, Limits{Message: short}, nil).raw(t)
+		f := newFixture(t, Limits{Message: short}, nil)
+		p := f.raw(t)
 		p.send([]byte{0x30, 20, 2})
 		p.wantNotice(ldap.LDAPResultProtocolError)
+		f.wantLimit(t, LimitMessageTime, 1)
 	})
 	t.Run("never bound", func(t *testing.T) {
 		p := newFixture(t, Limits{Unbound: short}, nil).raw(t)
@@ -255,6 +259,7 @@ func TestSlowPeers(t *testing.T) {
 		f := newFixture(t, Limits{Handshake: short}, nil)
 		f.plain = f.ldaps
 		f.raw(t).wantEnd()
+		f.wantLimit(t, LimitHandshakeTime, 1)
 	})
 	t.Run("results never read", func(t *testing.T) {
 		f := newFixture(t, Limits{Write: short}, nil)
@@ -269,6 +274,7 @@ func TestSlowPeers(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
+		f.wantLimit(t, LimitAnswerTime, 1)
 	})
 }
 
@@ -313,6 +319,7 @@ func TestTimeLimits(t *testing.T) {
 	if r, err := p.receive(); err != nil || r.code != ldap.LDAPResultTimeLimitExceeded {
 		t.Errorf("search: %+v, %v", r, err)
 	}
+	f.wantLimit(t, LimitOperationTime, 1)
 	p.send(pdu(2, tagAddRequest, appendText(nil, "DC=hang"), []byte{tagSequence, 0}))
 	if r, err := p.receive(); err != nil || r.code != ldap.LDAPResultUnavailable {
 		t.Errorf("add: %+v, %v", r, err)

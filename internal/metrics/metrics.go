@@ -108,13 +108,10 @@ const (
 	Account = "account"
 
 	APIConnections      = "api_connections"
-	LargeRequests       = "large_requests"
 	LDAPConnections     = "ldap_connections"
 	KerberosConnections = "kerberos_connections"
 	KerberosRequests    = "kerberos_requests"
 	Derivations         = "key_derivations"
-	WaitingLogins       = "waiting_logins"
-	WaitingResets       = "waiting_resets"
 )
 
 // Handler answers scrapes.
@@ -158,8 +155,8 @@ func (m *Metrics) LDAP() LDAP { return LDAP{m} }
 // LDAP counts what an LDAP server does.
 type LDAP struct{ m *Metrics }
 
-// TurnedAway counts a connection that was not taken.
-func (l LDAP) TurnedAway() { l.m.Refused(LDAPConnections) }
+// Refused counts what a limit refuses, or a connection that it ends.
+func (l LDAP) Refused(limit string) { l.m.Refused("ldap_" + limit) }
 
 // Answered counts a request. operation is one of the server's own names.
 func (l LDAP) Answered(operation string, result uint16, took time.Duration) {
@@ -173,11 +170,8 @@ func (m *Metrics) Kerberos() Kerberos { return Kerberos{m} }
 // Kerberos counts what a KDC does.
 type Kerberos struct{ m *Metrics }
 
-// TurnedAway counts a connection that was not taken.
-func (k Kerberos) TurnedAway() { k.m.Refused(KerberosConnections) }
-
-// Dropped counts a datagram that was not read.
-func (k Kerberos) Dropped() { k.m.Refused(KerberosRequests) }
+// Refused counts what a limit refuses, or a connection that it ends.
+func (k Kerberos) Refused(limit string) { k.m.Refused("kerberos_" + limit) }
 
 // Answered counts a request of the kind that message names, and its answer's code.
 func (k Kerberos) Answered(message string, code int32, took time.Duration) {

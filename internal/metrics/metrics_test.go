@@ -46,10 +46,10 @@ func busy() *Metrics {
 	m.RequestEnded("ds", "", "ThrottlingException", "key", time.Millisecond)
 	m.EngineAnswered("embedded", "search", "0", time.Millisecond)
 	m.LDAP().Answered("bind", 49, time.Millisecond)
-	m.LDAP().TurnedAway()
+	m.LDAP().Refused("connections")
 	m.Kerberos().Answered("AS", 24, time.Millisecond)
-	m.Kerberos().TurnedAway()
-	m.Kerberos().Dropped()
+	m.Kerberos().Refused("connections")
+	m.Kerberos().Refused("requests")
 	m.AuditWrote(time.Millisecond, nil)
 	m.AuditWrote(time.Millisecond, errors.New("full"))
 	return m

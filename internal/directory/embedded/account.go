@@ -112,6 +112,7 @@ func (d *draft) node() *node { return &node{class: d.class, attributes: newRecor
 func (e *Engine) derive(ctx context.Context, u urgency, password []byte, salt string) (keys, error) {
 	if err := e.gate.enter(ctx, u); err != nil {
 		if errors.Is(err, errBusy) {
+			e.turnedAway(u)
 			return keys{}, refuse(ldap.LDAPResultBusy, "", err.Error())
 		}
 		return keys{}, fmt.Errorf("%w: %w", directory.ErrUnavailable, err)

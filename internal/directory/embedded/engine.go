@@ -42,6 +42,10 @@ type Engine struct {
 	// bounds nothing. It is set before the engine is used.
 	Failures *throttle.Buckets
 
+	// TurnedAway is told of each key derivation that is not let wait, as too many do: one of WaitingLogins, WaitingResets. It must
+	// not wait. Nil is nobody. It is set before the engine is used.
+	TurnedAway func(limit string)
+
 	store    *store.Store
 	keyring  *Keyring
 	logger   *slog.Logger

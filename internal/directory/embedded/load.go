@@ -6,6 +6,22 @@ type Load struct {
 	Logins, Resets, Waiting int // that wait, and how many of each may
 }
 
+// What TurnedAway is told.
+const (
+	WaitingLogins = "waiting_logins"
+	WaitingResets = "waiting_resets"
+)
+
+func (e *Engine) turnedAway(u urgency) {
+	switch {
+	case e.TurnedAway == nil:
+	case u == login:
+		e.TurnedAway(WaitingLogins)
+	case u == reset:
+		e.TurnedAway(WaitingResets)
+	}
+}
+
 // Load is how it is now.
 func (e *Engine) Load() Load {
 	g := e.gate
