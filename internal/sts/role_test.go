@@ -36,6 +36,7 @@ providers:
 roles:
   - {name: reader, trusted: [ci], policies: [reader.json], maxSessionSeconds: 7200}
   - name: other
+    trusted: [role/reader, role/other]
     federated:
       - provider: https://token.example.com
         condition:
@@ -49,7 +50,7 @@ roles:
 	if r := all.ByName["reader"]; r == nil || r.MaxSession != 2*time.Hour || len(r.Policies) != 1 || r.Policies[0].Name != "reader" {
 		t.Errorf("got %+v", r)
 	}
-	if r := all.ByName["other"]; r == nil || r.MaxSession != time.Hour || r.Trusted != nil || len(r.Federated) != 1 || r.Federated[0].Provider != "https://token.example.com" {
+	if r := all.ByName["other"]; r == nil || r.MaxSession != time.Hour || !slices.Equal(r.Trusted, []string{"role/reader", "role/other"}) || len(r.Federated) != 1 || r.Federated[0].Provider != "https://token.example.com" {
 		t.Errorf("got %+v", r)
 	}
 	if p := all.Providers["https://token.example.com"]; p == nil || p.URL() != "https://token.example.com" {
@@ -71,6 +72,7 @@ roles:
 		"roles: &r\n- name: a b\nproviders: *r":        "bad.yaml:2: field name not found",
 		"roles: [":                                     "bad.yaml:",
 		"roles: [{name: a, trusted: [b/c]}]":           "not a user's name",
+		"roles: [{name: a, trusted: [role/b]}]":        "trusted: there is no role \"b\" in this file",
 		"roles: [{name: a, maxSessionSeconds: 900}]":   "is from 3600 to 43200",
 		"roles: [{name: a, maxSessionSeconds: 43201}]": "is from 3600 to 43200",
 		"roles: [{name: a, maxSessionSeconds: long}]":  "bad.yaml:1: cannot unmarshal",
