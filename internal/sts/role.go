@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -29,7 +30,9 @@ type Role struct {
 	// Trusted is the names of the users whose access keys may assume it, and, behind trustedRole, those of the roles whose sessions may.
 	Trusted []string
 	// Federated is whose tokens may.
-	Federated  []Federated
+	Federated []Federated
+	// Tags are its sessions' aws:PrincipalTag.
+	Tags       map[string]string
 	MaxSession time.Duration
 }
 
@@ -53,6 +56,9 @@ type Roles struct {
 const (
 	maxRoles     = 1000 // of an account (IAM User Guide, "IAM and AWS STS quotas")
 	maxProviders = 100  // there as well
+	maxTags      = 50   // of a role; there as well
+	maxTagKey    = 128  // characters
+	maxTagValue  = 256  // characters
 )
 
 // trustedRole is what a role's name begins with where it is trusted by another one, as in its ARN.
@@ -69,11 +75,12 @@ type rolesFile struct {
 }
 
 type roleEntry struct {
-	Name              string           `yaml:"name"`
-	Trusted           []string         `yaml:"trusted"`
-	Federated         []federatedEntry `yaml:"federated"`
-	Policies          []string         `yaml:"policies"`
-	MaxSessionSeconds *int             `yaml:"maxSessionSeconds"`
+	Name              string            `yaml:"name"`
+	Trusted           []string          `yaml:"trusted"`
+	Federated         []federatedEntry  `yaml:"federated"`
+	Policies          []string          `yaml:"policies"`
+	Tags              map[string]string `yaml:"tags"`
+	MaxSessionSeconds *int              `yaml:"maxSessionSeconds"`
 }
 
 // ReadRoles reads a file of roles and identity providers. Policies and certificates in it are files, whose names are relative to its
@@ -165,7 +172,7 @@ func lines(root *yaml.Node, list string) (all []int) {
 
 func (e *roleEntry) read(beside string, names map[string]bool, providers map[string]*oidc.Issuer) (role *Role, problems []error) {
 	report := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	role = &Role{Name: e.Name, Trusted: e.Trusted, MaxSession: defaultRole}
+	role = &Role{Name: e.Name, Trusted: e.Trusted, Tags: e.Tags, MaxSession: defaultRole}
 	if !roleName.MatchString(e.Name) {
 		report("a name has 1 to 64 letters, digits and _+=,.@-")
 	}
@@ -176,6 +183,14 @@ func (e *roleEntry) read(beside string, names map[string]bool, providers map[str
 			report("trusted: there is no role %q in this file", other)
 		case !isRole && !userName.MatchString(each):
 			report("trusted: %q is not a user's name, and no role/NAME", each)
+		}
+	}
+	if len(e.Tags) > maxTags {
+		report("there are more than %d tags", maxTags)
+	}
+	for key, value := range e.Tags {
+		if n := utf8.RuneCountInString(key); n == 0 || n > maxTagKey || utf8.RuneCountInString(value) > maxTagValue {
+			report("tag %.200q: a key has 1 to %d characters, a value at most %d", key, maxTagKey, maxTagValue)
 		}
 	}
 	for _, each := range e.Federated {

@@ -22,9 +22,9 @@ func rolesFile(t *testing.T) string {
 		"reader.json": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ds:Describe*","ds:ResetUserPassword"],"Resource":"*"},
 			{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"arn:aws:iam::123456789012:role/owner"}]}`,
 		"roles.yaml": "roles:\n  - name: reader\n    trusted: [ci]\n    maxSessionSeconds: 7200\n    policies: [reader.json]\n" +
-			"  - name: auditor\n    trusted: [role/reader]\n    maxSessionSeconds: 7200\n    policies: [auditor.json]\n" +
+			"  - name: auditor\n    trusted: [role/reader]\n    tags: {team: audit}\n    maxSessionSeconds: 7200\n    policies: [auditor.json]\n" +
 			"  - name: owner\n    trusted: [role/reader]\n    policies: [auditor.json]\n",
-		"auditor.json": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ds:ListTagsForResource","Resource":"*"}}`,
+		"auditor.json": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ds:ListTagsForResource","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"audit"}}}}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
