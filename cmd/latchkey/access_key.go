@@ -165,7 +165,7 @@ func (c *accessKeyPoliciesCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	return c.update(s, &admin.UpdateAccessKeyRequest{Policies: policies}, fmt.Sprintf("has %d policies", len(policies)))
+	return c.update(s, &admin.UpdateAccessKeyRequest{Policies: policies}, "has "+counted(len(policies), "policy", "policies"))
 }
 
 type accessKeyRotateCommand struct {

@@ -49,9 +49,10 @@ func (c *auditVerifyCommand) Run(s streams) error {
 		}
 		return errors.Join(errs...)
 	}
-	text := fmt.Sprintf("%d records in %d files are as they were written; signed %s", report.Records, report.Files, report.Signed.Format(time.RFC3339))
+	text := fmt.Sprintf("%s in %s %s written; signed %s", counted(report.Records, "record", "records"), counted(report.Files, "file", "files"),
+		form(report.Records, "is as it was", "are as they were"), report.Signed.Format(time.RFC3339))
 	if report.Unsigned > 0 {
-		text += fmt.Sprintf("; %d newer ones are in the chain and not signed yet", report.Unsigned)
+		text += "; " + counted(report.Unsigned, "newer one is", "newer ones are") + " in the chain and not signed yet"
 	}
 	if report.Unchained > 0 {
 		text += fmt.Sprintf("; the first %d bytes are from before the chain", report.Unchained)

@@ -78,9 +78,9 @@ func (b *bar) draw() {
 // line is 4,512 of 10,000 users, with what else is known of them.
 func (b *bar) line(since time.Duration) string {
 	at := b.done + b.before + b.failed
-	line := grouped(at) + " users"
+	line := counted(at, "user", "users")
 	if b.total > 0 {
-		line = fmt.Sprintf("%s of %s users", grouped(at), grouped(b.total))
+		line = grouped(at) + " of " + counted(b.total, "user", "users")
 	}
 	if b.failed > 0 {
 		line += fmt.Sprintf(", %s failed", grouped(b.failed))
@@ -108,10 +108,23 @@ func (b *bar) stop() {
 }
 
 // grouped is a number as people read it: 10,000.
-func grouped(n int) string {
+func grouped[N int | uint64](n N) string {
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
+}
+
+// counted is so many things: 1 user, 10,000 users.
+func counted[N int | uint64](n N, one, many string) string {
+	return grouped(n) + " " + form(n, one, many)
+}
+
+// form is what a word is after a number.
+func form[N int | uint64](n N, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }

@@ -126,7 +126,7 @@ func (c *checkCommand) Run(s streams) error {
 		findings = s.out
 	}
 	if failed := writeFindings(findings, out.Findings); failed > 0 {
-		err = errors.Join(err, fmt.Errorf("%d of %d checks of %s failed", failed, len(out.Findings), c.ID))
+		err = errors.Join(err, fmt.Errorf("%d of %s of %s failed", failed, counted(len(out.Findings), "check", "checks"), c.ID))
 	}
 	return err
 }

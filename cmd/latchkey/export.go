@@ -112,7 +112,7 @@ func (c *userExportCommand) Run(s streams) error {
 	if err := os.Rename(file.Name(), c.File); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s users are in %s\n", grouped(x.bar.done), c.File)
+	_, err = fmt.Fprintf(s.out, "%s in %s\n", counted(x.bar.done, "user is", "users are"), c.File)
 	return err
 }
 

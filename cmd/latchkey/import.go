@@ -398,18 +398,18 @@ func (im *importer) report() error {
 	if im.DryRun {
 		verb = "could be imported into"
 	}
-	parts := []string{fmt.Sprintf("%s of %s users %s %s", grouped(imported), grouped(im.total), verb, *im.id)}
+	parts := []string{fmt.Sprintf("%s of %s %s %s", grouped(imported), counted(im.total, "user", "users"), verb, *im.id)}
 	for _, more := range []struct {
-		n    int
-		what string
-	}{{im.bar.before, "imported before"}, {im.existing, "exist and are left alone"}, {im.bar.failed, "failed"}} {
+		n         int
+		one, many string
+	}{{im.bar.before, "imported before", "imported before"}, {im.existing, "exists and is left alone", "exist and are left alone"}, {im.bar.failed, "failed", "failed"}} {
 		if more.n > 0 {
-			parts = append(parts, grouped(more.n)+" "+more.what)
+			parts = append(parts, counted(more.n, more.one, more.many))
 		}
 	}
 	line := strings.Join(parts, ", ")
 	if im.noUsers > 0 {
-		line += fmt.Sprintf("; %s entries are no users", grouped(im.noUsers))
+		line += "; " + counted(im.noUsers, "entry is no user", "entries are no users")
 	}
 	_, err := fmt.Fprintln(im.out, line)
 	return err
@@ -425,7 +425,7 @@ func (im *importer) outcome(ctx context.Context, err error) error {
 	}
 	switch {
 	case im.DryRun && im.bar.failed > 0 && err == nil:
-		return fmt.Errorf("%s of %s rows would fail", grouped(im.bar.failed), grouped(im.total))
+		return fmt.Errorf("%s of %s would fail", grouped(im.bar.failed), counted(im.total, "row", "rows"))
 	case err == nil && im.bar.done+im.bar.before+im.bar.failed < im.total && ctx.Err() != nil:
 		return &advised{errors.New("the import was stopped"), again}
 	case err != nil:
@@ -435,11 +435,11 @@ func (im *importer) outcome(ctx context.Context, err error) error {
 		return &advised{fmt.Errorf("the import was stopped: %w", err), again}
 	case im.bar.failed > 0 && im.failures != nil:
 		return &advised{
-			fmt.Errorf("%s of %s rows failed; %s has them, with the reasons", grouped(im.bar.failed), grouped(im.total), im.Failed),
+			fmt.Errorf("%s of %s failed; %s has them, with the reasons", grouped(im.bar.failed), counted(im.total, "row", "rows"), im.Failed),
 			repair,
 		}
 	case im.bar.failed > 0:
-		return fmt.Errorf("%s of %s rows failed", grouped(im.bar.failed), grouped(im.total))
+		return fmt.Errorf("%s of %s failed", grouped(im.bar.failed), counted(im.total, "row", "rows"))
 	}
 	return nil
 }

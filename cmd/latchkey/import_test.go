@@ -149,14 +149,14 @@ func TestImport(t *testing.T) {
 	// Once all is done, the users are there already.
 	exists := "a user of this name exists already; --existing skip leaves such users alone, --existing update changes them\n"
 	write(t, "one.csv", "SAMAccountName,title,Groups,Password\nJANE,Boss,Help Desk,Autumn-Leaf-2026\n")
-	does(t, 1, "0 of 1 users could be imported into d-1234567890, 1 failed\n", "one.csv:2: JANE: "+exists+"latchkey: error: 1 of 1 rows would fail\n", "user", "import", "one.csv", "--dry-run")
-	does(t, 1, "0 of 1 users imported into d-1234567890, 1 failed\n",
-		"one.csv:2: JANE: "+exists+"latchkey: error: 1 of 1 rows failed; bad.csv has them, with the reasons\nhint: repair them in one.csv and run the same command again: what is done is left alone\n",
+	does(t, 1, "0 of 1 user could be imported into d-1234567890, 1 failed\n", "one.csv:2: JANE: "+exists+"latchkey: error: 1 of 1 row would fail\n", "user", "import", "one.csv", "--dry-run")
+	does(t, 1, "0 of 1 user imported into d-1234567890, 1 failed\n",
+		"one.csv:2: JANE: "+exists+"latchkey: error: 1 of 1 row failed; bad.csv has them, with the reasons\nhint: repair them in one.csv and run the same command again: what is done is left alone\n",
 		"user", "import", "one.csv", "--state", "one.state", "--failed", "bad.csv")
-	does(t, 0, "0 of 1 users could be imported into d-1234567890, 1 exist and are left alone\n", "", "user", "import", "one.csv", "--dry-run", "--existing", "skip")
+	does(t, 0, "0 of 1 user could be imported into d-1234567890, 1 exists and is left alone\n", "", "user", "import", "one.csv", "--dry-run", "--existing", "skip")
 	does(t, 0, "{\n  \"DirectoryId\": \"d-1234567890\",\n  \"Rows\": 1,\n  \"Imported\": 0,\n  \"ImportedBefore\": 0,\n  \"LeftAlone\": 1,\n  \"Failed\": 0,\n  \"DryRun\": false\n}\n", "",
 		"user", "import", "bad.csv", "--existing", "skip", "--output", "json")
-	does(t, 0, "1 of 1 users imported into d-1234567890\n", "", "user", "import", "bad.csv", "--existing", "update")
+	does(t, 0, "1 of 1 user imported into d-1234567890\n", "", "user", "import", "bad.csv", "--existing", "update")
 	out, _, _ = latchkey("user", "show", "jane")
 	for _, line := range []string{"title\tBoss", "GivenName\tJané", "memberOf\tCN=Staff,OU=Users,OU=CORP,DC=corp,DC=example,DC=com", "memberOf\tCN=Help Desk,OU=Users,OU=CORP,DC=corp,DC=example,DC=com"} {
 		if !strings.Contains(out, "\n"+line+"\n") {

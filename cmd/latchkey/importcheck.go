@@ -92,7 +92,7 @@ func (im *importer) check(file *os.File) error {
 	}
 	switch {
 	case wrong > 0:
-		return fmt.Errorf("%s: %s of %s rows are wrong; nothing was written", im.File, grouped(wrong), grouped(im.total))
+		return fmt.Errorf("%s: %s of %s %s wrong; nothing was written", im.File, grouped(wrong), counted(im.total, "row", "rows"), form(wrong, "is", "are"))
 	case im.total == 0:
 		return fmt.Errorf("%s has no users", im.File)
 	}

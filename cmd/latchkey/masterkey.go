@@ -73,6 +73,6 @@ func (c *masterKeyRotateCommand) Run(s streams) error {
 	if len(c.StoreEndpoints) > 0 && !c.Last {
 		text = "both master keys are in use: rotate in the other servers' data directories, and in the last one with --last"
 	}
-	_, err = fmt.Fprintf(s.out, "%d secrets were sealed anew; %s\n", done.Count, text)
+	_, err = fmt.Fprintf(s.out, "%s sealed anew; %s\n", counted(done.Count, "secret was", "secrets were"), text)
 	return errors.Join(append(errs, err)...)
 }

@@ -103,7 +103,7 @@ func atTerminal(t *testing.T, args ...string) (command *exec.Cmd, user, program 
 func TestPrompt(t *testing.T) {
 	s := newImport(t)
 	write(t, "users.csv", "SAMAccountName\njane\n")
-	does(t, 0, "1 of 1 users imported into d-1234567890\n", "", "user", "import", "users.csv")
+	does(t, 0, "1 of 1 user imported into d-1234567890\n", "", "user", "import", "users.csv")
 	for name, c := range map[string]struct {
 		first, second string
 		said          string
@@ -176,4 +176,6 @@ func TestBar(t *testing.T) {
 	b.terminal = true
 	want(t, "on a terminal", b.line(10*time.Second), "[##########..............] 4,512 of 10,000 users, 12 failed, 401/s, 13s left")
 	want(t, "without an end", (&bar{done: 1_234_567}).line(time.Hour), "1,234,567 users, 342/s")
+	want(t, "one", (&bar{done: 1, total: 1}).line(time.Hour), "1 of 1 user")
+	want(t, "the first", (&bar{done: 1}).line(time.Hour), "1 user")
 }

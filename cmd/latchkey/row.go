@@ -224,7 +224,7 @@ func (c *csvRows) next() (*row, error) {
 	}
 	if wrong, ok := errors.AsType[*csv.ParseError](err); ok {
 		if errors.Is(err, csv.ErrFieldCount) {
-			return nil, &rowError{wrong.StartLine, fmt.Errorf("it has %d cells, and the first row %d", len(cells), len(c.header))}
+			return nil, &rowError{wrong.StartLine, fmt.Errorf("it has %s, and the first row %d", counted(len(cells), "cell", "cells"), len(c.header))}
 		}
 		return nil, &rowError{wrong.StartLine, wrong.Err}
 	}

@@ -31,6 +31,7 @@ func (c *seedCheckCommand) Run(s streams) error {
 		groups += len(d.Groups)
 		users += len(d.Users)
 	}
-	_, err = fmt.Fprintf(s.out, "%s: no problems in %d directories, %d groups, %d users\n", c.File, len(parsed.Directories), groups, users)
+	_, err = fmt.Fprintf(s.out, "%s: no problems in %s, %s, %s\n", c.File,
+		counted(len(parsed.Directories), "directory", "directories"), counted(groups, "group", "groups"), counted(users, "user", "users"))
 	return err
 }

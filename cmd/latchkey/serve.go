@@ -31,7 +31,7 @@ Examples:
   latchkey serve --data /var/lib/latchkey --listen 0.0.0.0:4389 --tls-cert api.pem --tls-key api.key
   LATCHKEY_LISTEN=127.0.0.1:0 latchkey serve --config latchkey.yaml
 
-SIGTERM ends the server once the calls that are under way have their answers. SIGHUP reads the configuration again: the log level changes at once, and for all other options the log says which need a restart. Certificates need neither; each connection begins with the files as they are.
+SIGTERM ends the server once the calls that are under way have their answers. SIGHUP reads the configuration again: the log level and the file of --roles take effect at once, and for all other options the log says which need a restart. With a mistake in either nothing changes, and the log says what and where. Certificates need no signal; each connection begins with the files as they are.
 
 A flag goes before its environment variable, that before the file, and the file before the default.`
 }
@@ -56,7 +56,7 @@ func (c *serveCommand) Run(s streams) error {
 		for {
 			select {
 			case <-hangups:
-				reload(&c.Config, level, logger)
+				reload(server, &c.Config, level, logger)
 			case <-ctx.Done():
 				return
 			}
@@ -66,11 +66,14 @@ func (c *serveCommand) Run(s streams) error {
 }
 
 // reload reads the configuration once more, as this process was told it.
-func reload(running *config.Config, level *slog.LevelVar, logger *slog.Logger) {
+func reload(server *app.App, running *config.Config, level *slog.LevelVar, logger *slog.Logger) {
 	again := &commandLine{}
 	parser, err := newParser(again, streams{os.Stdin, io.Discard, io.Discard})
 	if err == nil {
 		_, err = parser.Parse(os.Args[1:])
+	}
+	if err == nil {
+		err = server.Reload(&again.Serve.Config)
 	}
 	if err != nil {
 		for _, each := range apart(err) {

@@ -75,7 +75,7 @@ type App struct {
 	ca        string                // path of the certificate that LDAP's is signed by, if that is the server's own
 	renew     func() error          // makes LDAP's anew where it is due; nil unless it is the server's own
 	obtain    func(context.Context) // gets the API's certificates; nil where they are files
-	roles     *sts.Roles
+	roles     sts.Current
 	worker    *lifecycle.Worker
 	sinks     *delivery.Sinks // of the audit trail
 	api       *http.Server
@@ -93,7 +93,7 @@ type App struct {
 // New builds a server from a valid configuration. When it returns, every directory is served and the seed is applied,
 // and the addresses are taken; Run lets clients in. ready is where Run writes its one line.
 func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.Writer) (_ *App, err error) {
-	a := &App{config: cfg, logger: logger, ready: ready, roles: &sts.Roles{}, failures: buckets(cfg.ThrottleSource)}
+	a := &App{config: cfg, logger: logger, ready: ready, failures: buckets(cfg.ThrottleSource)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -108,10 +108,8 @@ func New(ctx context.Context, cfg *config.Config, logger *slog.Logger, ready io.
 		}
 	}
 
-	if cfg.Roles != "" {
-		if a.roles, err = sts.ReadRoles(cfg.Roles, time.Now); err != nil {
-			return nil, fmt.Errorf("--roles: %w", err)
-		}
+	if err := a.Reload(cfg); err != nil {
+		return nil, err
 	}
 
 	// The addresses first: they fail most often, and nothing else has happened yet.
@@ -453,10 +451,10 @@ func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer,
 	if err != nil {
 		return err
 	}
-	grants := &grants{issuer: issuer, roles: a.roles}
+	grants := &grants{issuer: issuer, roles: &a.roles}
 	handler := &gateway.Gateway{
 		Tables: map[*wire.Service]operation.Table{wire.DS: table, wire.DSData: data, wire.Latchkey: own, wire.CloudTrail: events}, Audit: a.watch.audit(trail), Observer: a.watch.calls(), Faults: faults, Account: a.config.AccountID, Logger: a.logger, Now: time.Now,
-		Grants: grants.of, STS: &sts.Service{Issuer: issuer, Roles: a.roles, Account: a.config.AccountID, Grants: grants.of}, Tags: a.tagsOf,
+		Grants: grants.of, STS: &sts.Service{Issuer: issuer, Roles: &a.roles, Account: a.config.AccountID, Grants: grants.of}, Tags: a.tagsOf,
 		Limits: gateway.Limits{
 			Key: buckets(a.config.ThrottleKey), Directory: buckets(a.config.ThrottleDirectory), User: buckets(a.config.ThrottleUser),
 			Failures: a.failures,
@@ -526,6 +524,15 @@ func (a *App) connections() (most, each int) {
 func buckets(text string) *throttle.Buckets {
 	rate, _ := throttle.Parse(text)
 	return throttle.New(rate)
+}
+
+// Reload takes over from a valid configuration what a running server can: the roles, which are in force from the next call on. Its
+// error changes nothing. One goroutine calls it at a time.
+func (a *App) Reload(cfg *config.Config) error {
+	if err := a.roles.Read(cfg.Roles, time.Now); err != nil {
+		return fmt.Errorf("--roles: %w", err)
+	}
+	return nil
 }
 
 // Run lets clients in, writes the ready line, and returns when ctx ends and everything has stopped, or when a listener

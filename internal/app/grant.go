@@ -28,14 +28,16 @@ func (a *App) buildIssuer(ctx context.Context, records *store.Store, keyring *em
 	})
 	return &identity.Issuer{
 		Records: keys, Sealer: keyring, Partition: partition, Now: time.Now,
-		HasRole: func(account, name string) bool { return account == a.config.AccountID && a.roles.ByName[name] != nil },
+		HasRole: func(account, name string) bool {
+			return account == a.config.AccountID && a.roles.Load().ByName[name] != nil
+		},
 	}, nil
 }
 
 // grants is what the holders of access keys may do. Policies are read once for each revision of a key.
 type grants struct {
 	issuer *identity.Issuer
-	roles  *sts.Roles
+	roles  *sts.Current
 	read   sync.Map // of readGrant, by access key id
 }
 
@@ -52,8 +54,9 @@ func (g *grants) of(p identity.Principal) (authz.Grant, error) {
 	if s.Role == "" {
 		return g.ofKey(s.Behind)
 	}
-	role := g.roles.ByName[s.Role]
+	role := g.roles.Load().ByName[s.Role]
 	if role == nil {
+		// It went since the signature was checked.
 		return authz.Grant{}, fault.New(fault.UnrecognizedClient, "The security token included in the request is invalid.")
 	}
 	grant := authz.Grant{Policies: role.Policies, Tags: role.Tags}

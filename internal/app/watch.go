@@ -272,7 +272,9 @@ func (w *watch) stages() map[metrics.Directories]int {
 		return all
 	}
 	directories.Where(func(record store.Directory) bool {
-		all[metrics.Directories{Engine: lifecycle.EngineName(record), Stage: record.Stage}]++
+		if record.Share == nil { // which no engine holds a second time
+			all[metrics.Directories{Engine: lifecycle.EngineName(record), Stage: record.Stage}]++
+		}
 		return false
 	}, "", 1)
 	return all

@@ -72,7 +72,7 @@ type Config struct {
 	EventTopic []string `name:"event-topic" env:"LATCHKEY_EVENT_TOPIC" placeholder:"NAME=URL" sep:"none" group:"Events" help:"Webhook that is told of directories' stages where the event topic NAME is registered; repeatable."`
 
 	AccountID     string `name:"account-id" env:"LATCHKEY_ACCOUNT_ID" default:"123456789012" group:"Behaviour" help:"AWS account number that directories belong to: 12 digits."`
-	Roles         string `name:"roles" env:"LATCHKEY_ROLES" placeholder:"FILE" group:"Behaviour" help:"YAML file of the roles that holders of access keys may assume (sts:AssumeRole), or of an identity provider's tokens."`
+	Roles         string `name:"roles" env:"LATCHKEY_ROLES" placeholder:"FILE" group:"Behaviour" help:"YAML file of the roles that holders of access keys may assume (sts:AssumeRole), or of an identity provider's tokens. SIGHUP reads it again."`
 	UnlockOnReset bool   `name:"unlock-on-reset" env:"LATCHKEY_UNLOCK_ON_RESET" default:"true" negatable:"" group:"Behaviour" help:"Whether ResetUserPassword unlocks an account that is locked out."`
 
 	ThrottleKey       string `name:"throttle-key" env:"LATCHKEY_THROTTLE_KEY" placeholder:"RATE:BURST" group:"Limits" help:"How many calls an access key may make: a second, and at once, such as 50:100. Without it there is no limit."`
@@ -149,7 +149,7 @@ func Differences(a, b *Config) (flags []string) {
 	for i := range one.NumField() {
 		field := one.Type().Field(i)
 		name := field.Tag.Get("name")
-		if name == "log-level" || name == "config" {
+		if name == "log-level" || name == "roles" || name == "config" {
 			continue
 		}
 		if !reflect.DeepEqual(one.Field(i).Interface(), other.Field(i).Interface()) {

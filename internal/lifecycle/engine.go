@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"latchkey/internal/directory"
 	"latchkey/internal/store"
@@ -85,6 +86,32 @@ func (w *Worker) reflect(ctx context.Context, record store.Directory, failed err
 		return w.enter(ctx, &record, stage, reason)
 	}
 	return w.directories.Put(ctx, &record)
+}
+
+// downFor is how long domain controllers may be down, as while they are started anew, before the stage tells of it.
+const downFor = 5 * time.Second
+
+// tellDown makes the stage tell of domain controllers of this server's that stay down, also while a Serve waits for them.
+func (w *Worker) tellDown(ctx context.Context, id string) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(downFor):
+	}
+	record, err := w.directories.Find(id)
+	if err != nil || record.Node == "" || record.Held || record.Stage == Updating || !served(record) {
+		return
+	}
+	engine, err := w.engine(record)
+	if err != nil {
+		return // they are another server's
+	}
+	if stage, _ := summary(engine.Health(id), nil); stage == Active || stage == record.Stage {
+		return
+	}
+	if err := lost(w.reflect(ctx, record, nil)); err != nil {
+		w.Logger.Warn("the stage of a directory can't be set", "id", id, "err", err)
+	}
 }
 
 // summary is the stage of a directory whose domain controllers are so.

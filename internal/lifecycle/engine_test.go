@@ -93,6 +93,18 @@ func (c *controllers) Place(taken []string) (string, error) {
 	return "", lifecycle.ErrAddresses
 }
 
+// some says whether a domain controller is down.
+func (c *controllers) some() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, down := range c.down {
+		if len(down) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // fail takes a domain controller down, for a reason; "" takes it up.
 func (c *controllers) fail(id, host, reason string) {
 	c.mu.Lock()
@@ -163,7 +175,26 @@ func stages(record store.Directory) map[string]string {
 
 // The stage of a directory, and of each of its domain controllers, is what the engine says of them.
 func TestStagesFollowDomainControllers(t *testing.T) {
-	worker, engine := startControllers(t, t.TempDir(), "0000000001")
+	t.Run("served at once", func(t *testing.T) {
+		t.Parallel()
+		worker, engine := startControllers(t, t.TempDir(), "0000000001")
+		stagesFollow(t, worker, engine)
+	})
+	t.Run("served once they work", func(t *testing.T) {
+		t.Parallel()
+		worker, engine := startControllers(t, t.TempDir(), "0000000001")
+		engine.serve = func() error {
+			for engine.some() && t.Context().Err() == nil {
+				time.Sleep(time.Millisecond)
+			}
+			return nil
+		}
+		stagesFollow(t, worker, engine)
+	})
+}
+
+func stagesFollow(t *testing.T, worker *lifecycle.Worker, engine *controllers) {
+	t.Helper()
 	record, err := worker.Create(t.Context(), onSamba(), []byte(bossPassword))
 	if err != nil {
 		t.Fatal(err)

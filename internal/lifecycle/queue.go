@@ -106,6 +106,9 @@ func (w *Worker) run(ctx context.Context) {
 		case <-w.Queue.wake:
 		}
 		for _, t := range w.Queue.take() {
+			if t.health {
+				group.Go(func() { w.tellDown(ctx, t.id) })
+			}
 			if busy[t.id] {
 				// Its goroutine may have read the record before it changed.
 				again[t.id] = task{t.id, t.health || again[t.id].health}

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 )
 
 const (
+	maxHeader   = 64 << 10
 	maxDocument = 256 << 10
 	maxKeys     = 100
 	// fresh is how long keys are used without asking: an issuer that takes a key back is believed after that.
@@ -35,9 +37,10 @@ const (
 
 // keySet is what an issuer's tokens are signed with.
 type keySet struct {
-	issuer string
-	client *http.Client
-	now    func() time.Time
+	issuer      string
+	authorities *x509.CertPool // whom the client believes
+	client      *http.Client
+	now         func() time.Time
 
 	asking sync.Mutex // one question at a time; those whose key is known and fresh do not wait for it
 

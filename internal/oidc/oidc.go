@@ -5,6 +5,8 @@ package oidc
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,12 +52,12 @@ type Issuer struct {
 	url       string
 	audiences []string
 	now       func() time.Time
-	keys      keySet
+	keys      *keySet
 }
 
-// New knows an issuer by its URL, and the audiences of which a token has to name one. The client's certificate authorities are
-// those that the issuer is trusted by.
-func New(issuer string, audiences []string, client *http.Client, now func() time.Time) (*Issuer, error) {
+// New knows an issuer by its URL, the audiences of which a token has to name one, and the authorities that its certificate may be
+// of; nil is the system's.
+func New(issuer string, audiences []string, authorities *x509.CertPool, now func() time.Time) (*Issuer, error) {
 	u, err := url.Parse(issuer)
 	switch {
 	case err != nil:
@@ -69,9 +71,22 @@ func New(issuer string, audiences []string, client *http.Client, now func() time
 	case slices.ContainsFunc(audiences, func(each string) bool { return each == "" || len(each) > maxName }):
 		return nil, fmt.Errorf("an audience has 1 to %d characters", maxName)
 	}
-	still := *client
-	still.CheckRedirect = func(*http.Request, []*http.Request) error { return errors.New("the issuer answers with a redirection") }
-	return &Issuer{url: issuer, audiences: audiences, now: now, keys: keySet{issuer: issuer, client: &still, now: now}}, nil
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
+	transport.DisableKeepAlives = true // it is asked a few times an hour
+	transport.MaxResponseHeaderBytes = maxHeader
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return errors.New("the issuer answers with a redirection")
+	}}
+	return &Issuer{url: issuer, audiences: audiences, now: now, keys: &keySet{issuer: issuer, authorities: authorities, client: client, now: now}}, nil
+}
+
+// Inherit shares the keys of a former issuer that has the same URL and the same authorities: what that one knows need not be asked for
+// again, and both together ask no more often than one. It is for an issuer that nobody uses yet.
+func (i *Issuer) Inherit(former *Issuer) {
+	if i.url == former.url && i.keys.authorities.Equal(former.keys.authorities) {
+		i.keys = former.keys
+	}
 }
 
 // URL is the issuer's name, which is the claim iss of its tokens.

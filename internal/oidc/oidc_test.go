@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -45,8 +46,21 @@ func newIssuer(t *testing.T, keys ...any) *issuer {
 	s.StartTLS()
 	t.Cleanup(s.Server.Close)
 	s.calls, s.keysURL = s.Server.URL, s.Server.URL+"/keys"
-	var err error
-	s.Issuer, err = New(s.Server.URL, []string{"latchkey", "other"}, s.Client(), func() time.Time {
+	s.Issuer = s.known(t, s.authorities(), "latchkey", "other")
+	return s
+}
+
+// authorities is whom a client has to believe.
+func (s *issuer) authorities() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	return pool
+}
+
+// known is what New knows of it.
+func (s *issuer) known(t *testing.T, authorities *x509.CertPool, audiences ...string) *Issuer {
+	t.Helper()
+	i, err := New(s.Server.URL, audiences, authorities, func() time.Time {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.now
@@ -54,7 +68,7 @@ func newIssuer(t *testing.T, keys ...any) *issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return i
 }
 
 func (s *issuer) serve(w http.ResponseWriter, r *http.Request) {
@@ -301,7 +315,7 @@ func TestUnreachable(t *testing.T) {
 	}
 	// Another authority than the one that the issuer is trusted by.
 	s := newIssuer(t, public("1", key))
-	stranger, err := New(s.Server.URL, []string{"latchkey"}, &http.Client{}, time.Now)
+	stranger, err := New(s.Server.URL, []string{"latchkey"}, nil, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,18 +352,50 @@ func TestReadKey(t *testing.T) {
 	}
 }
 
+// TestInherit: an issuer that is known anew, with other audiences, has the keys; one that is trusted otherwise, or another one, has none.
+func TestInherit(t *testing.T) {
+	key := ecKey(t, elliptic.P256())
+	s, other := newIssuer(t, public("1", key)), newIssuer(t)
+	verify := func(by *Issuer) error {
+		_, err := by.Verify(t.Context(), sign(t, jose.ES256, key, "1", s.claims(map[string]any{"aud": "next"})))
+		return err
+	}
+	if err := verify(s.Issuer); !errors.Is(err, ErrAudience) || s.asked != 1 {
+		t.Fatalf("%v, asked %d times", err, s.asked)
+	}
+	again := s.known(t, s.authorities(), "next")
+	again.Inherit(s.Issuer)
+	s.Server.Close() // it could not be asked
+	if err := verify(again); err != nil {
+		t.Errorf("the keys are not inherited: %v", err)
+	}
+	if err := verify(s.Issuer); !errors.Is(err, ErrAudience) {
+		t.Errorf("the former one has the audiences of the next: %v", err)
+	}
+	doubted := s.known(t, nil, "next")
+	doubted.Inherit(again)
+	if err := verify(doubted); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("by other authorities: %v", err)
+	}
+	elsewhere := other.known(t, s.authorities(), "next")
+	elsewhere.Inherit(again)
+	if err := verify(elsewhere); !errors.Is(err, ErrSignature) {
+		t.Errorf("another issuer's keys: %v", err)
+	}
+}
+
 func TestNew(t *testing.T) {
 	for _, url := range []string{"", "http://example.com", "https://", "https://u:p@example.com", "https://example.com?x", "https://example.com?", "https://example.com#x", "https://%zz", "https://example.com/" + strings.Repeat("x", maxName)} {
-		if _, err := New(url, []string{"a"}, &http.Client{}, time.Now); err == nil {
+		if _, err := New(url, []string{"a"}, nil, time.Now); err == nil {
 			t.Errorf("%q is taken", url)
 		}
 	}
 	for _, audiences := range [][]string{nil, {""}, {"a", ""}, {strings.Repeat("a", maxName+1)}} {
-		if _, err := New("https://example.com", audiences, &http.Client{}, time.Now); err == nil {
+		if _, err := New("https://example.com", audiences, nil, time.Now); err == nil {
 			t.Errorf("the audiences %q are taken", audiences)
 		}
 	}
-	if i, err := New("https://example.com:8443/realms/corp", []string{"a"}, &http.Client{}, time.Now); err != nil || i.URL() != "https://example.com:8443/realms/corp" {
+	if i, err := New("https://example.com:8443/realms/corp", []string{"a"}, nil, time.Now); err != nil || i.URL() != "https://example.com:8443/realms/corp" {
 		t.Errorf("got %+v, %v", i, err)
 	}
 }
@@ -363,9 +409,10 @@ func FuzzToken(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	i := &Issuer{url: "https://example.com", audiences: []string{"a"}, now: time.Now}
-	i.keys.now, i.keys.keys = time.Now, []publicKey{{"1", jose.ES256, key.Public()}}
-	i.keys.got, i.keys.asked = time.Now().Add(time.Hour), time.Now().Add(time.Hour) // nobody is asked
+	asked := time.Now().Add(time.Hour) // nobody is asked
+	i := &Issuer{url: "https://example.com", audiences: []string{"a"}, now: time.Now, keys: &keySet{
+		now: time.Now, keys: []publicKey{{"1", jose.ES256, key.Public()}}, got: asked, asked: asked,
+	}}
 	f.Fuzz(func(t *testing.T, token string) {
 		if issuer, err := Of(token); err == nil && issuer == "" {
 			t.Errorf("%q is of nobody", token)

@@ -1,11 +1,9 @@
 package sts
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +15,6 @@ import (
 	"latchkey/internal/durable"
 	"latchkey/internal/oidc"
 )
-
-// patience is how long a provider may take to answer.
-const patience = 5 * time.Second
 
 // Federated is a role's trust in an identity provider, as far as the conditions hold.
 type Federated struct {
@@ -51,22 +46,19 @@ func (v *values) UnmarshalYAML(node *yaml.Node) error {
 }
 
 func (e *providerEntry) read(beside string, now func() time.Time) (*oidc.Issuer, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	transport.DisableKeepAlives = true // it is asked a few times an hour
-	transport.MaxResponseHeaderBytes = 64 << 10
+	var authorities *x509.CertPool
 	if e.CAFile != "" {
 		path := near(beside, e.CAFile)
 		text, err := durable.ReadSmall(path)
 		if err != nil {
 			return nil, err
 		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(text) {
+		authorities = x509.NewCertPool()
+		if !authorities.AppendCertsFromPEM(text) {
 			return nil, fmt.Errorf("%s holds no PEM certificate", path)
 		}
 	}
-	return oidc.New(e.URL, e.Audiences, &http.Client{Transport: transport, Timeout: patience}, now)
+	return oidc.New(e.URL, e.Audiences, authorities, now)
 }
 
 // read demands a word about somebody: many providers sign for the whole world.

@@ -49,7 +49,7 @@ const (
 // Service does the actions. It is safe for concurrent use.
 type Service struct {
 	Issuer  *identity.Issuer
-	Roles   *Roles
+	Roles   *Current
 	Account string // that the roles belong to
 	// Grants is what a principal other than the root has that decides about its calls.
 	Grants func(identity.Principal) (authz.Grant, error)
@@ -220,13 +220,13 @@ func (in *assumption) session(role *Role) (identity.Session, error) {
 	return identity.Session{Role: role.Name, Name: in.name, Policy: in.policy}, nil
 }
 
-// named is the role of an ARN; nil if there is none.
-func (s *Service) named(arn string) *Role {
+// named is the one of these roles that has an ARN; nil if there is none.
+func (s *Service) named(roles *Roles, arn string) *Role {
 	parts := roleARN.FindStringSubmatch(arn)
 	if parts == nil || parts[1] != s.Account {
 		return nil
 	}
-	return s.Roles.ByName[parts[2]]
+	return roles.ByName[parts[2]]
 }
 
 // trusting is the role of that name if it trusts the caller; nil otherwise. As on AWS within one account, the role's trust is enough
@@ -234,7 +234,7 @@ func (s *Service) named(arn string) *Role {
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html).
 func (s *Service) trusting(call *Call, arn string) (*Role, error) {
 	p := call.Principal
-	role := s.named(arn)
+	role := s.named(s.Roles.Load(), arn)
 	if role == nil || p.Account != s.Account || !role.trusts(p) {
 		return nil, nil
 	}

@@ -21,6 +21,7 @@ const minWebToken = 4 // characters
 // Vouched is somebody whom an identity provider has vouched for.
 type Vouched struct {
 	identity.Principal
+	roles    *Roles // that the provider is of
 	provider string
 	claims   map[string]any
 }
@@ -40,7 +41,8 @@ func (s *Service) Vouch(ctx context.Context, form url.Values) (*Vouched, error) 
 	if err != nil {
 		return nil, s.refuseToken(nil, err)
 	}
-	provider := s.Roles.Providers[issuer]
+	roles := s.Roles.Load()
+	provider := roles.Providers[issuer]
 	if provider == nil {
 		return nil, fault.New(InvalidIdentityToken, "No OpenIDConnect provider found in your account for "+issuer)
 	}
@@ -52,7 +54,7 @@ func (s *Service) Vouch(ctx context.Context, form url.Values) (*Vouched, error) 
 		Principal: identity.Federated(s.Account, &identity.Web{
 			Provider: identity.ProviderARN(s.Issuer.Partition, s.Account, issuer), Subject: claims.Subject, Audience: claims.Audience,
 		}),
-		provider: issuer, claims: claims.All,
+		roles: roles, provider: issuer, claims: claims.All,
 	}, nil
 }
 
@@ -107,7 +109,7 @@ func (s *Service) assumeRoleWithWebIdentity(call *Call) (*Result, error) {
 func (s *Service) federated(call *Call, arn string) (*Role, error) {
 	// Whether there is such a role is nobody's business.
 	denied := fault.New(AccessDenied, "Not authorized to perform sts:"+AssumeRoleWithWebIdentity)
-	role := s.named(arn)
+	role := s.named(call.Vouched.roles, arn)
 	if role == nil {
 		return nil, denied.Because(fmt.Errorf("there is no role %q", arn))
 	}

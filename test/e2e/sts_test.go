@@ -35,6 +35,52 @@ func rolesFile(t *testing.T) string {
 
 const readerARN = "arn:aws:iam::123456789012:role/reader"
 
+// holder is somebody with an access key, or with temporary credentials, who uses the AWS CLI.
+type holder struct {
+	s                 *server
+	id, secret, token string
+}
+
+func (h holder) run(t *testing.T, args ...string) (said string, err error) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), program(t, "aws", "awscli"), append([]string{"--endpoint-url", h.s.API, "--region", home, "--output", "json"}, args...)...)
+	command.Env = environment(t, h.s, "AWS_ACCESS_KEY_ID="+h.id, "AWS_SECRET_ACCESS_KEY="+h.secret)
+	if h.token != "" {
+		command.Env = append(command.Env, "AWS_SESSION_TOKEN="+h.token)
+	}
+	out, err := command.CombinedOutput()
+	return string(out), err
+}
+
+// stsAnswer is what STS answers.
+type stsAnswer struct {
+	Arn, Account, UserId string
+	Credentials          struct{ AccessKeyId, SecretAccessKey, SessionToken string }
+	AssumedRoleUser      struct{ Arn, AssumedRoleId string }
+}
+
+func (h holder) done(t *testing.T, args ...string) (out stsAnswer) {
+	t.Helper()
+	said, err := h.run(t, args...)
+	if err != nil {
+		t.Fatalf("%v: %v, %s", args, err, said)
+	}
+	decode(t, []byte(said), &out)
+	return out
+}
+
+func (h holder) refused(t *testing.T, want string, args ...string) {
+	t.Helper()
+	if said, err := h.run(t, args...); err == nil || !strings.Contains(said, want) {
+		t.Errorf("%v: %v, %s; want %s", args, err, said, want)
+	}
+}
+
+// holder is who has the credentials.
+func (a stsAnswer) holder(s *server) holder {
+	return holder{s, a.Credentials.AccessKeyId, a.Credentials.SecretAccessKey, a.Credentials.SessionToken}
+}
+
 // TestSTS goes through the life of temporary credentials with the AWS CLI.
 func TestSTS(t *testing.T) {
 	t.Parallel()
@@ -49,95 +95,61 @@ func TestSTS(t *testing.T) {
 	strangerID, strangerSecret := accessKey(t, s, "stranger", nothing)
 	deniedID, deniedSecret := accessKey(t, s, "ci", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"`+readerARN+`"}}`)
 
-	aws := func(variables []string, args ...string) (string, error) {
-		command := exec.CommandContext(t.Context(), program(t, "aws", "awscli"), append([]string{"--endpoint-url", s.API, "--region", home, "--output", "json"}, args...)...)
-		command.Env = environment(t, s, append([]string{"AWS_ENDPOINT_URL=" + s.API}, variables...)...)
-		said, err := command.CombinedOutput()
-		return string(said), err
-	}
-	key := func(id, secret, token string) []string {
-		variables := []string{"AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret}
-		if token != "" {
-			variables = append(variables, "AWS_SESSION_TOKEN="+token)
-		}
-		return variables
-	}
-	type answer struct {
-		Arn, Account, UserId string
-		Credentials          struct{ AccessKeyId, SecretAccessKey, SessionToken string }
-		AssumedRoleUser      struct{ Arn, AssumedRoleId string }
-	}
-	done := func(variables []string, args ...string) (out answer) {
-		t.Helper()
-		said, err := aws(variables, args...)
-		if err != nil {
-			t.Fatalf("%v: %v, %s", args, err, said)
-		}
-		decode(t, []byte(said), &out)
-		return out
-	}
-	refused := func(variables []string, want string, args ...string) {
-		t.Helper()
-		if said, err := aws(variables, args...); err == nil || !strings.Contains(said, want) {
-			t.Errorf("%v: %v, %s; want %s", args, err, said, want)
-		}
-	}
+	key := func(id, secret, token string) holder { return holder{s, id, secret, token} }
 	ci := key(id, secret, "")
 	assume := func(more ...string) []string {
 		return append([]string{"sts", "assume-role", "--role-arn", readerARN, "--role-session-name", "build-7"}, more...)
 	}
 
-	if who := done(ci, "sts", "get-caller-identity"); who.Arn != "arn:aws:iam::123456789012:user/ci" || who.Account != "123456789012" {
+	if who := ci.done(t, "sts", "get-caller-identity"); who.Arn != "arn:aws:iam::123456789012:user/ci" || who.Account != "123456789012" {
 		t.Errorf("the caller is %+v", who)
 	}
 
 	// A session of the user may do what the user may.
-	own := done(ci, "sts", "get-session-token").Credentials
-	user := key(own.AccessKeyId, own.SecretAccessKey, own.SessionToken)
-	if who := done(user, "sts", "get-caller-identity"); who.Arn != "arn:aws:iam::123456789012:user/ci" || !strings.HasPrefix(own.AccessKeyId, "ASIA") {
+	own := ci.done(t, "sts", "get-session-token")
+	user := own.holder(s)
+	if who := user.done(t, "sts", "get-caller-identity"); who.Arn != "arn:aws:iam::123456789012:user/ci" || !strings.HasPrefix(own.Credentials.AccessKeyId, "ASIA") {
 		t.Errorf("the session is %+v", who)
 	}
-	done(user, "ds", "describe-trusts")
-	refused(user, "because no identity-based policy allows the ds:DescribeDirectories action", "ds", "describe-directories")
-	refused(user, "(AccessDenied) when calling the GetSessionToken operation", "sts", "get-session-token")
+	user.done(t, "ds", "describe-trusts")
+	user.refused(t, "because no identity-based policy allows the ds:DescribeDirectories action", "ds", "describe-directories")
+	user.refused(t, "(AccessDenied) when calling the GetSessionToken operation", "sts", "get-session-token")
 
 	// A session of the role.
-	made := done(ci, assume()...)
+	made := ci.done(t, assume()...)
 	const session = "arn:aws:sts::123456789012:assumed-role/reader/build-7"
-	role := key(made.Credentials.AccessKeyId, made.Credentials.SecretAccessKey, made.Credentials.SessionToken)
-	if who := done(role, "sts", "get-caller-identity"); made.AssumedRoleUser.Arn != session || who.Arn != session || who.UserId != made.AssumedRoleUser.AssumedRoleId {
+	role := made.holder(s)
+	if who := role.done(t, "sts", "get-caller-identity"); made.AssumedRoleUser.Arn != session || who.Arn != session || who.UserId != made.AssumedRoleUser.AssumedRoleId {
 		t.Errorf("assumed %+v, and the caller is %+v", made.AssumedRoleUser, who)
 	}
-	done(role, "ds", "describe-directories")
-	refused(role, "User: "+session+" is not authorized to perform: ds:CreateAlias", "ds", "create-alias", "--directory-id", corpID, "--alias", "corp-alias")
+	role.done(t, "ds", "describe-directories")
+	role.refused(t, "User: "+session+" is not authorized to perform: ds:CreateAlias", "ds", "create-alias", "--directory-id", corpID, "--alias", "corp-alias")
 
 	// A session policy only takes away.
-	narrow := done(ci, assume("--policy", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["ds:DescribeTrusts","ds:CreateAlias"],"Resource":"*"}}`)...).Credentials
-	narrowed := key(narrow.AccessKeyId, narrow.SecretAccessKey, narrow.SessionToken)
-	done(narrowed, "ds", "describe-trusts")
-	refused(narrowed, "because no session policy allows the ds:DescribeDirectories action", "ds", "describe-directories")
-	refused(narrowed, "because no identity-based policy allows the ds:CreateAlias action", "ds", "create-alias", "--directory-id", corpID, "--alias", "corp-alias")
+	narrowed := ci.done(t, assume("--policy", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["ds:DescribeTrusts","ds:CreateAlias"],"Resource":"*"}}`)...).holder(s)
+	narrowed.done(t, "ds", "describe-trusts")
+	narrowed.refused(t, "because no session policy allows the ds:DescribeDirectories action", "ds", "describe-directories")
+	narrowed.refused(t, "because no identity-based policy allows the ds:CreateAlias action", "ds", "create-alias", "--directory-id", corpID, "--alias", "corp-alias")
 
 	// The role's session becomes another role, if that one trusts it, no policy denies it, and a session policy allows it.
 	become := func(name string, more ...string) []string {
 		return append([]string{"sts", "assume-role", "--role-arn", "arn:aws:iam::123456789012:role/" + name, "--role-session-name", "audit-1"}, more...)
 	}
-	chained := done(role, become("auditor")...)
-	auditor := key(chained.Credentials.AccessKeyId, chained.Credentials.SecretAccessKey, chained.Credentials.SessionToken)
-	if who := done(auditor, "sts", "get-caller-identity"); who.Arn != "arn:aws:sts::123456789012:assumed-role/auditor/audit-1" {
+	auditor := role.done(t, become("auditor")...).holder(s)
+	if who := auditor.done(t, "sts", "get-caller-identity"); who.Arn != "arn:aws:sts::123456789012:assumed-role/auditor/audit-1" {
 		t.Errorf("the caller is %+v", who)
 	}
-	done(auditor, "ds", "list-tags-for-resource", "--resource-id", corpID)
-	refused(auditor, "because no identity-based policy allows the ds:DescribeDirectories action", "ds", "describe-directories")
-	for _, each := range [][]string{ci, user, narrowed, auditor} {
-		refused(each, "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/auditor", become("auditor")...)
+	auditor.done(t, "ds", "list-tags-for-resource", "--resource-id", corpID)
+	auditor.refused(t, "because no identity-based policy allows the ds:DescribeDirectories action", "ds", "describe-directories")
+	for _, each := range []holder{ci, user, narrowed, auditor} {
+		each.refused(t, "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/auditor", become("auditor")...)
 	}
-	refused(role, "is not authorized to perform: sts:AssumeRole", become("owner")...)
+	role.refused(t, "is not authorized to perform: sts:AssumeRole", become("owner")...)
 	const chainLimit = "exceeds the 1 hour session limit for roles assumed by role chaining"
-	refused(role, chainLimit, become("auditor", "--duration-seconds", "3601")...)
-	refused(user, chainLimit, assume("--duration-seconds", "3601")...)
-	wide := done(ci, assume("--policy", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`)...).Credentials
-	done(key(wide.AccessKeyId, wide.SecretAccessKey, wide.SessionToken), become("auditor")...)
+	role.refused(t, chainLimit, become("auditor", "--duration-seconds", "3601")...)
+	user.refused(t, chainLimit, assume("--duration-seconds", "3601")...)
+	wide := ci.done(t, assume("--policy", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`)...).holder(s)
+	wide.done(t, become("auditor")...)
 
 	// A profile that assumes the role by itself. The Go SDK reads it: Debian's AWS CLI can't be told where STS is then.
 	profile := filepath.Join(t.TempDir(), "config")
@@ -163,19 +175,19 @@ func TestSTS(t *testing.T) {
 
 	// What is refused.
 	notAuthorized := " is not authorized to perform: sts:AssumeRole on resource: " + readerARN
-	refused(key(strangerID, strangerSecret, ""), "(AccessDenied) when calling the AssumeRole operation", assume()...)
-	refused(key(strangerID, strangerSecret, ""), "user/stranger"+notAuthorized, assume()...)
-	refused(key(deniedID, deniedSecret, ""), "user/ci"+notAuthorized, assume()...)
-	refused(role, session+notAuthorized, assume()...)
-	refused(ci, "is not authorized to perform: sts:AssumeRole", "sts", "assume-role", "--role-arn", readerARN+"s", "--role-session-name", "build-7")
-	refused(ci, "(ValidationError)", assume("--duration-seconds", "7201")...)
-	refused(ci, "(MalformedPolicyDocument)", assume("--policy", `{"Version":"2012-10-17"}`)...)
-	refused(ci, "(ValidationError)", assume("--tags", "Key=a,Value=b")...)
-	refused(ci, "(ValidationError)", assume("--policy-arns", "arn=arn:aws:iam::aws:policy/ReadOnlyAccess")...)
-	refused(ci, "(InvalidAction)", "sts", "get-access-key-info", "--access-key-id", id)
-	refused(key(id, secret+"x", ""), "(SignatureDoesNotMatch)", "sts", "get-caller-identity")
-	refused(key(made.Credentials.AccessKeyId, made.Credentials.SecretAccessKey, ""), "(InvalidClientTokenId)", "sts", "get-caller-identity")
-	refused(key(made.Credentials.AccessKeyId, made.Credentials.SecretAccessKey, own.SessionToken), "(UnrecognizedClientException)", "ds", "describe-directories")
+	key(strangerID, strangerSecret, "").refused(t, "(AccessDenied) when calling the AssumeRole operation", assume()...)
+	key(strangerID, strangerSecret, "").refused(t, "user/stranger"+notAuthorized, assume()...)
+	key(deniedID, deniedSecret, "").refused(t, "user/ci"+notAuthorized, assume()...)
+	role.refused(t, session+notAuthorized, assume()...)
+	ci.refused(t, "is not authorized to perform: sts:AssumeRole", "sts", "assume-role", "--role-arn", readerARN+"s", "--role-session-name", "build-7")
+	ci.refused(t, "(ValidationError)", assume("--duration-seconds", "7201")...)
+	ci.refused(t, "(MalformedPolicyDocument)", assume("--policy", `{"Version":"2012-10-17"}`)...)
+	ci.refused(t, "(ValidationError)", assume("--tags", "Key=a,Value=b")...)
+	ci.refused(t, "(ValidationError)", assume("--policy-arns", "arn=arn:aws:iam::aws:policy/ReadOnlyAccess")...)
+	ci.refused(t, "(InvalidAction)", "sts", "get-access-key-info", "--access-key-id", id)
+	key(id, secret+"x", "").refused(t, "(SignatureDoesNotMatch)", "sts", "get-caller-identity")
+	key(made.Credentials.AccessKeyId, made.Credentials.SecretAccessKey, "").refused(t, "(InvalidClientTokenId)", "sts", "get-caller-identity")
+	key(made.Credentials.AccessKeyId, made.Credentials.SecretAccessKey, own.Credentials.SessionToken).refused(t, "(UnrecognizedClientException)", "ds", "describe-directories")
 
 	found, assumed := false, false
 	last := auditLog(t, s)
@@ -196,7 +208,7 @@ func TestSTS(t *testing.T) {
 	if events, refusal := lookUp(t, s, nil, "--lookup-attributes", "AttributeKey=Username,AttributeValue=build-7"); refusal != "" || len(events.Events) == 0 || events.Events[0].Username != "build-7" {
 		t.Errorf("lookup-events: %s %+v", refusal, events)
 	}
-	for _, hidden := range []string{made.Credentials.SecretAccessKey, made.Credentials.SessionToken, own.SessionToken} {
+	for _, hidden := range []string{made.Credentials.SecretAccessKey, made.Credentials.SessionToken, own.Credentials.SessionToken} {
 		if strings.Contains(fmt.Sprint(last), hidden) || strings.Contains(s.log.String(), hidden) {
 			t.Error("a secret or a session token is in the audit trail or the log")
 		}
@@ -204,9 +216,9 @@ func TestSTS(t *testing.T) {
 
 	// The session ends with the key behind it.
 	disable(t, s, id)
-	refused(role, "(UnrecognizedClientException)", "ds", "describe-directories")
-	refused(auditor, "(UnrecognizedClientException)", "ds", "list-tags-for-resource", "--resource-id", corpID)
-	refused(user, "(InvalidClientTokenId)", "sts", "get-caller-identity")
+	role.refused(t, "(UnrecognizedClientException)", "ds", "describe-directories")
+	auditor.refused(t, "(UnrecognizedClientException)", "ds", "list-tags-for-resource", "--resource-id", corpID)
+	user.refused(t, "(InvalidClientTokenId)", "sts", "get-caller-identity")
 }
 
 func disable(t *testing.T, s *server, id string) {

@@ -214,6 +214,14 @@ const (
 	expiresIn = 30 * day
 )
 
+// days is how long something is.
+func days(length time.Duration) string {
+	if length/day == 1 {
+		return "1 day"
+	}
+	return fmt.Sprintf("%d days", length/day)
+}
+
 // expiry looks at how long the controller's certificate, and those above it, will do.
 func (c *controller) expiry(now time.Time) {
 	state, ok := c.conn.TLSConnectionState()
@@ -233,7 +241,7 @@ func (c *controller) expiry(now time.Time) {
 	detail := fmt.Sprintf("%s expires on %s", whose, first.NotAfter.UTC().Format(time.DateOnly))
 	switch serial := state.PeerCertificates[0].SerialNumber; {
 	case first.NotAfter.Sub(now) < expiresIn:
-		c.add("certificate", StatusWarning, fmt.Sprintf("%s, in %d days", detail, int(first.NotAfter.Sub(now)/day)), "Renew it before: without a valid certificate there are no resets.")
+		c.add("certificate", StatusWarning, detail+", in "+days(first.NotAfter.Sub(now)), "Renew it before: without a valid certificate there are no resets.")
 	case serial != nil && serial.Sign() < 0:
 		c.add("certificate", StatusWarning, detail+"; it has a negative serial number, which RFC 5280 forbids and many clients refuse", "Give the domain controller another certificate.")
 	default:

@@ -63,7 +63,7 @@ func (d *doctor) policy(ctx context.Context, name string) {
 	}
 	words = append(words, "history of "+entry.GetAttributeValue("pwdHistoryLength")+" (not looked at by resets)")
 	if age := directory.ParseInterval(entry.GetAttributeValue("maxPwdAge")); age > 0 {
-		words = append(words, fmt.Sprintf("expire after %d days", age/day))
+		words = append(words, "expire after "+days(age))
 	}
 	if threshold := entry.GetAttributeValue("lockoutThreshold"); threshold == "0" || threshold == "" {
 		words = append(words, "no lockout")
