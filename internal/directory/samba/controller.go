@@ -180,12 +180,16 @@ func (r *running) start(ctx context.Context) (process, error) {
 	defer output.Close()
 	// It outlives every context: it is ended by end.
 	samba := command(context.Background(), r.folder.environment(), "samba", "--foreground", "--no-process-group", "--configfile="+r.folder.config())
+	release, err := hold(samba)
+	if err != nil {
+		return process{}, err
+	}
 	if r.isolated {
 		r.folder.isolate(samba)
 	}
 	samba.Stdout, samba.Stderr = output, output
 	if err := samba.Start(); err != nil {
-		return process{}, err
+		return process{}, errors.Join(err, release(false))
 	}
 	// Nobody but the parent can take the exit status; who watches the process sees it gone then.
 	go func() { _ = samba.Wait() }()
@@ -193,6 +197,8 @@ func (r *running) start(ctx context.Context) (process, error) {
 	if err == nil {
 		err = p.save(r.folder.state())
 	}
+	// Not before it is known which process it is: a server that is killed meanwhile leaves none that nobody ends.
+	err = errors.Join(err, release(err == nil))
 	if err == nil {
 		err = r.await(ctx, p, startLimit)
 	}
