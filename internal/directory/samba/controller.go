@@ -208,7 +208,8 @@ func (r *running) start(ctx context.Context) (process, error) {
 	return p, nil
 }
 
-// await waits until the process answers on the privileged socket and shows its certificate on LDAPS.
+// await waits until the process answers on the privileged socket, shows its certificate on LDAPS, and listens on all its ports:
+// users log in by Kerberos and SMB as well, whose parts of it may come later.
 func (r *running) await(ctx context.Context, p process, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -218,8 +219,11 @@ func (r *running) await(ctx context.Context, p process, limit time.Duration) err
 			var conn *ldap.Conn
 			if conn, err = r.secure(ctx); err == nil {
 				_ = conn.Close()
-				return nil
+				err = listening(ctx, r.Address, ports["tcp"])
 			}
+		}
+		if err == nil {
+			return nil
 		}
 		if !p.alive() {
 			return errors.New("it has ended")
