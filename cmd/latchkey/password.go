@@ -88,7 +88,11 @@ func ask(terminal *os.File, w io.Writer, prompt string) ([]byte, error) {
 		return nil, err
 	}
 	ending, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(ending, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, each := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(each) { // as by nohup: the program goes on reading
+			signal.Notify(ending, each)
+		}
+	}
 	go func() {
 		select {
 		case received := <-ending:

@@ -70,11 +70,18 @@ func (f *files) finishRotation() error {
 	if err != nil || len(stated.Files) < 2 || stated.Files[len(stated.Files)-1].Size > 0 {
 		return nil //nolint:nilerr // resume looks at it again
 	}
-	before := filepath.Join(f.dir, stated.Files[len(stated.Files)-2].Name)
-	if _, err := os.Lstat(before); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	path, before := filepath.Join(f.dir, LogFile), filepath.Join(f.dir, stated.Files[len(stated.Files)-2].Name)
+	there, err := os.Lstat(before)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = os.Rename(path, before)
+	case err == nil:
+		if current, err := os.Lstat(path); err != nil || !os.SameFile(there, current) {
+			return nil //nolint:nilerr // it is opened anew
+		}
+		err = os.Remove(path) // it has both names
 	}
-	if err := os.Rename(filepath.Join(f.dir, LogFile), before); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return durable.Sync(f.dir)
@@ -286,13 +293,7 @@ func (f *files) rotate(at time.Time) error {
 	if err := (statement{Version: statementVersion, Time: at.UTC().Truncate(time.Second), Files: parts}).write(f.dir, f.signer); err != nil {
 		return errors.Join(err, fresh.Close())
 	}
-	path, former := filepath.Join(f.dir, LogFile), filepath.Join(f.dir, before.Name)
-	if err = os.Rename(path, former); err == nil {
-		if err = os.Rename(fresh.Name(), path); err != nil {
-			err = errors.Join(err, os.Rename(former, path))
-		}
-	}
-	if err != nil {
+	if err = succeed(filepath.Join(f.dir, LogFile), filepath.Join(f.dir, before.Name), fresh.Name()); err != nil {
 		f.seal(at) // with the names as they are
 		return errors.Join(err, fresh.Close())
 	}
@@ -303,6 +304,25 @@ func (f *files) rotate(at time.Time) error {
 		err = f.tidy()
 	}
 	return errors.Join(err, durable.Sync(f.dir), old.Close())
+}
+
+// succeed gives the file at path its former name and puts the fresh one in its place. Whoever opens path meanwhile finds one of
+// them.
+func succeed(path, former, fresh string) error {
+	err := os.Link(path, former)
+	undo := func() error { return os.Remove(former) }
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		// A file system without links: for a moment there is none.
+		err = os.Rename(path, former)
+		undo = func() error { return os.Rename(former, path) }
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return errors.Join(err, undo())
+	}
+	return nil
 }
 
 // forget removes rotated files that are too old: from the digest first.

@@ -46,7 +46,8 @@ const maxFindings = 100
 
 // Verify holds the audit trail in dir against its digest, which key has to have signed. The server may be running.
 func Verify(dir string, key ed25519.PublicKey) (Report, error) {
-	const tries = 3 // a file may be rotated meanwhile
+	// A file may be rotated meanwhile: then the digest is there some time before the files have the names that it says.
+	const tries, pause = 3, 100 * time.Millisecond
 	for try := 1; ; try++ {
 		stated, err := readStatement(dir, key)
 		if err != nil {
@@ -65,6 +66,10 @@ func Verify(dir string, key ed25519.PublicKey) (Report, error) {
 		}
 		if len(v.report.Findings) == 0 || try == tries {
 			return v.report, nil
+		}
+		if last := stated.Files[len(stated.Files)-1]; running && len(stated.Files) > 1 && last.Size == 0 {
+			time.Sleep(pause)
+			continue
 		}
 		again, err := readStatement(dir, key)
 		if err != nil || slices.Equal(again.Files, stated.Files) {

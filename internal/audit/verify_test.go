@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -303,35 +302,76 @@ func TestRotation(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 
-	// As if the process had ended between the digest and the new name.
-	first := all[0]
-	for _, each := range all {
-		if filepath.Base(each) != LogFile {
-			first = each
+	// As if the process had ended between the digest and the new name, or when the file had both names.
+	o.Keep = Retention{} // nothing is too old now
+	for _, both := range []bool{false, true} {
+		all := logs(t, dir)
+		stated, err := readStatement(dir, signer().Public().(ed25519.PublicKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := &stated.Files[len(stated.Files)-1]
+		next := part{Name: LogFile, First: last.Last, Last: last.Last}
+		last.Name, last.Rotated = rotated(last.First), clock
+		former := filepath.Join(dir, last.Name)
+		stated.Files = append(stated.Files, next)
+		if err := stated.write(dir, signer()); err != nil {
+			t.Fatal(err)
+		}
+		if both {
+			if err := os.Link(filepath.Join(dir, LogFile), former); err != nil {
+				t.Fatal(err)
+			}
+		}
+		record("after the crash")
+		if r := verified(t, dir); len(r.Findings) > 0 || r.Files != len(all)+1 {
+			t.Errorf("after a crash in the middle: %+v", r)
+		}
+		for _, path := range append(all, former) {
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("an older file is gone: %v", err)
+			}
+		}
+		if text, err := os.ReadFile(filepath.Join(dir, LogFile)); err != nil || strings.Count(string(text), "\n") != 1 {
+			t.Errorf("%v: %s", err, text)
 		}
 	}
-	stated, err := readStatement(dir, signer().Public().(ed25519.PublicKey))
-	if err != nil {
+}
+
+// While files succeed each other there always is one to open.
+func TestSucceed(t *testing.T) {
+	dir := t.TempDir()
+	path, fresh := filepath.Join(dir, LogFile), filepath.Join(dir, LogFile+".new")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	last := &stated.Files[len(stated.Files)-1]
-	next := part{Name: LogFile, First: last.Last, Last: last.Last}
-	last.Name, last.Rotated = rotated(last.First), clock
-	stated.Files = append(stated.Files, next)
-	if err := stated.write(dir, signer()); err != nil {
-		t.Fatal(err)
+	stop := make(chan struct{})
+	var opening sync.WaitGroup
+	opening.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			file, err := os.Open(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = file.Close()
+		}
+	})
+	for n := range 1000 {
+		if err := os.WriteFile(fresh, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := succeed(path, filepath.Join(dir, RotatedFile(uint64(n))), fresh); err != nil {
+			t.Fatal(err)
+		}
 	}
-	o.Keep = Retention{} // nothing is too old now
-	record("after the crash")
-	if r := verified(t, dir); len(r.Findings) > 0 || r.Files != len(all)+1 {
-		t.Errorf("after a crash in the middle: %+v", r)
-	}
-	if _, err := os.Stat(first); errors.Is(err, fs.ErrNotExist) {
-		t.Error("an older file is gone")
-	}
-	if text, err := os.ReadFile(filepath.Join(dir, LogFile)); err != nil || strings.Count(string(text), "\n") != 1 {
-		t.Errorf("%v: %s", err, text)
-	}
+	close(stop)
+	opening.Wait()
 }
 
 // memory is a Head.

@@ -299,13 +299,7 @@ func (s *Server) converse(conn net.Conn, answer handler) error {
 
 func (s *Server) read(conn net.Conn) ([]byte, error) {
 	limits := s.options.Limits
-	s.mu.Lock()
-	draining := s.draining
-	if !draining {
-		_ = conn.SetReadDeadline(time.Now().Add(limits.Idle))
-	}
-	s.mu.Unlock()
-	if draining {
+	if !s.await(conn, limits.Idle) {
 		return nil, net.ErrClosed
 	}
 	var head [4]byte
@@ -322,10 +316,22 @@ func (s *Server) read(conn net.Conn) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("a message of %d bytes", size)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(limits.Message))
+	if !s.await(conn, limits.Message) {
+		return nil, net.ErrClosed
+	}
 	message := make([]byte, size)
 	_, err := io.ReadFull(conn, message)
 	return message, s.limited(err, LimitMessageTime)
+}
+
+// await gives the peer so much time for what it sends next, but none once the server is to end.
+func (s *Server) await(conn net.Conn, limit time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.draining {
+		_ = conn.SetReadDeadline(time.Now().Add(limit))
+	}
+	return !s.draining
 }
 
 // limited is an error of a connection, of which the observer is told where it is that the limit's time is over.

@@ -296,4 +296,4 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-const soon = 5 * time.Second
+const soon = time.Minute

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -241,19 +242,25 @@ func TestSlowPeers(t *testing.T) {
 		p.wantNotice(ldap.LDAPResultUnavailable)
 	})
 	t.Run("idle while an operation is at work", func(t *testing.T) {
-		f := newFixture(t, Limits{Unbound: short}, nil)
-		p := f.raw(t)
-		p.send(pdu(1, tagDelRequest, []byte("x")))
-		if _, err := p.receive(); err != nil {
-			t.Fatal(err)
-		}
-		p.send(searchRequest(2, "DC=wait", 0, present("cn")))
-		<-f.tree.entered
-		time.Sleep(3 * short)
-		close(f.tree.release)
-		if r, err := p.receive(); err != nil || r.id != 2 {
-			t.Errorf("%+v, %v", r, err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			var listeners []*pipes
+			f := newFixture(t, Limits{Unbound: short}, func(l net.Listener) net.Listener {
+				listeners = append(listeners, &pipes{Listener: l, conns: make(chan net.Conn), closed: make(chan struct{})})
+				return listeners[len(listeners)-1]
+			})
+			p := listeners[0].dial(t)
+			p.send(pdu(1, tagDelRequest, []byte("x")))
+			if _, err := p.receive(); err != nil {
+				t.Fatal(err)
+			}
+			p.send(searchRequest(2, "DC=wait", 0, present("cn")))
+			<-f.tree.entered
+			time.Sleep(3 * short)
+			close(f.tree.release)
+			if r, err := p.receive(); err != nil || r.id != 2 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
 	})
 	t.Run("no TLS handshake", func(t *testing.T) {
 		f := newFixture(t, Limits{Handshake: short}, nil)
@@ -276,6 +283,36 @@ func TestSlowPeers(t *testing.T) {
 		}
 		f.wantLimit(t, LimitAnswerTime, 1)
 	})
+}
+
+// pipes is a listener in memory, for a bubble whose time stands still while somebody is at work.
+type pipes struct {
+	net.Listener
+
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (p *pipes) dial(t *testing.T) *rawPeer {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _ = ours.Close() })
+	p.conns <- theirs
+	return &rawPeer{t: t, Conn: ours, in: reader{stream: ours}}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return p.Listener.Close()
 }
 
 func TestAbandon(t *testing.T) {

@@ -189,7 +189,7 @@ func enter(t *testing.T, w *lifecycle.Worker, directory, id, state string) {
 func stays(t *testing.T, w *lifecycle.Worker, directory, id, state, reason string) store.Trust {
 	t.Helper()
 	var got store.Trust
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		record, err := w.Directories().Find(directory)
 		if err != nil {
 			t.Fatal(err)
@@ -211,7 +211,7 @@ func stays(t *testing.T, w *lifecycle.Worker, directory, id, state, reason strin
 
 func until(t *testing.T, what string, sees func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !sees(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !sees(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not come", what)
 		}
@@ -283,9 +283,12 @@ func TestTrustsResume(t *testing.T) {
 
 	tried := engine.tried()
 	change(t, w, dirA, func(d *store.Directory) { d.Restore.Number++ })
-	until(t, "a verification after the restoration", func() bool { return engine.tried() > tried })
-	if got := stays(t, w, dirA, trustA, lifecycle.TrustVerifyFailed, "The halves differ."); got.Restore != 1 {
-		t.Errorf("restoration %d", got.Restore)
+	until(t, "a verification after the restoration", func() bool {
+		record, err := w.Directories().Find(dirA)
+		return err == nil && record.Trusts[0].State == lifecycle.TrustVerifyFailed && record.Trusts[0].Restore == 1
+	})
+	if engine.tried() == tried {
+		t.Error("the engine was not asked")
 	}
 }
 

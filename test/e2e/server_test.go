@@ -36,7 +36,7 @@ type server struct {
 func (s *server) caFile() string          { return filepath.Join(s.data, "tls", "ca.pem") }
 func (s *server) credentialsFile() string { return filepath.Join(s.data, "root-credentials") }
 
-const startTimeout = 30 * time.Second
+const startTimeout = time.Minute
 
 // start runs a server with a seed until the test ends. change may alter its configuration, as to a data directory that is
 // there already.

@@ -3,7 +3,6 @@ package fault
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -73,6 +72,28 @@ func group(data string) []int {
 		}
 	}
 	return pids
+}
+
+// freeze stops those processes, and answers with them. One that starts another may not have been stopped yet.
+func freeze(t *testing.T, data string) (pids []int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		pids = group(data)
+		all := true
+		for _, pid := range pids {
+			text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+			if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "T") && !strings.HasPrefix(state, "Z") {
+				all = false
+				_ = syscall.Kill(pid, syscall.SIGSTOP)
+			}
+		}
+		if all && len(pids) > 0 {
+			return pids
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("processes %v do not stop", pids)
+		}
+	}
 }
 
 // endControllers is for a test that failed: a server that was killed leaves its domain controller running.
@@ -196,12 +217,7 @@ func TestHungController(t *testing.T) {
 	if exception, _ := w.answerOf(t, "stream0", "Storm-Wind-before"); exception != "" {
 		t.Fatal(exception)
 	}
-	pids := group(data)
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
-			t.Fatal(err)
-		}
-	}
+	pids := freeze(t, data)
 	exception, took := w.answerOf(t, "stream0", "Storm-Wind-while")
 	if exception != "DirectoryUnavailableException" {
 		t.Errorf("while it hangs: %q", exception)

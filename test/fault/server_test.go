@@ -36,7 +36,7 @@ const (
 	region        = "us-east-1"
 	adminPassword = "Harbour-Light-11"
 	firstPassword = "Winter-Sun-2025"
-	patience      = 30 * time.Second
+	patience      = time.Minute
 )
 
 // program is the directory of the binary under test, which TestMain makes.
@@ -66,6 +66,8 @@ type server struct {
 	API   string `json:"api"`
 	LDAP  string `json:"ldap"`
 	LDAPS string `json:"ldaps"`
+	// Metrics is there only with --metrics-listen.
+	Metrics string `json:"metrics"`
 
 	process *exec.Cmd
 	stderr  safeBuffer

@@ -20,7 +20,7 @@ import (
 // do not know what came of their resets; the audit trail does.
 func TestStopped(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	s := start(t, data, writeSeed(t, 1))
+	s := start(t, data, writeSeed(t, 1), "--metrics-listen", "127.0.0.1:0")
 	histories := newHistories()
 	var told []*attempt
 	for round := range 3 {
@@ -49,11 +49,32 @@ func TestStopped(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		finish()
 		// Those whose clients have left are still at work, perhaps.
-		time.Sleep(time.Second)
+		s.rests(t)
 		checkAll(t, s, data, histories, &told)
 	}
 	s.stop(t)
 	checkAudit(t, data, told)
+}
+
+// rests returns when no call is at work.
+func (s *server) rests(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		response, err := http.Get(s.Metrics)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case bytes.Contains(text, []byte("\nlatchkey_requests_in_flight 0\n")):
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("calls are still at work:\n%s", text)
+		}
+	}
 }
 
 // TestDrain: resets that have begun when the server is told to stop are carried out and answered, and the process ends
@@ -64,12 +85,15 @@ func TestDrain(t *testing.T) {
 	s := start(t, data, writeSeed(t, requests))
 	address := strings.TrimPrefix(s.API, "http://")
 	conns := make([]net.Conn, requests)
+	answers := make([]*bufio.Reader, requests)
 	rest := make([][]byte, requests)
 	for i := range requests {
 		request, err := s.sign(t.Context(), "ResetUserPassword", fmt.Sprintf("fault/drain/%d", i), resetOf(fmt.Sprintf("once%d", i), fmt.Sprintf("Drained-and-done-%d", i)), time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
+		// The server says when it is about to read the body.
+		request.Header.Set("Expect", "100-continue")
 		var text bytes.Buffer
 		if err := request.Write(&text); err != nil {
 			t.Fatal(err)
@@ -84,8 +108,16 @@ func TestDrain(t *testing.T) {
 			t.Fatal(err)
 		}
 		rest[i] = text.Bytes()[cut:]
+		answers[i] = bufio.NewReader(conns[i])
 	}
-	time.Sleep(200 * time.Millisecond)
+	for i := range requests {
+		_ = conns[i].SetReadDeadline(time.Now().Add(patience))
+		for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n"} {
+			if line, err := answers[i].ReadString('\n'); err != nil || line != want {
+				t.Fatalf("request %d is not taken: %q, %v", i, line, err)
+			}
+		}
+	}
 	s.signal(t, syscall.SIGTERM)
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		conn, err := net.Dial("tcp", address)
@@ -102,8 +134,8 @@ func TestDrain(t *testing.T) {
 			t.Errorf("request %d: %v", i, err)
 		}
 	}
-	for i, conn := range conns {
-		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	for i := range requests {
+		response, err := http.ReadResponse(answers[i], nil)
 		if err != nil {
 			t.Errorf("request %d: %v", i, err)
 			continue

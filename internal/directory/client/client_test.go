@@ -169,11 +169,12 @@ func hang(ctx context.Context, _ string) error {
 	return ctx.Err()
 }
 
-// newGroup asks the controllers in their order, and looks at them so seldom that only calls find out how they are.
+// newGroup asks the controllers in their order, and looks at them so seldom that only calls find out how they are. One that
+// answers at all answers in time.
 func newGroup(t *testing.T, change func(*client.Options), fakes ...*fake) *client.Group {
 	t.Helper()
 	options := client.Options{
-		ReadLimit: 300 * time.Millisecond, WriteLimit: 300 * time.Millisecond, DialLimit: time.Second, Patience: time.Nanosecond, Probe: time.Hour,
+		ReadLimit: time.Minute, WriteLimit: time.Minute, DialLimit: time.Minute, Patience: time.Nanosecond, Probe: time.Hour,
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 	if change != nil {
@@ -352,7 +353,9 @@ func TestBack(t *testing.T) {
 func TestHung(t *testing.T) {
 	a, b := newFake(t, "a"), newFake(t, "b")
 	a.answers(hang)
-	g := newGroup(t, nil, a, b)
+	// The one that works has to answer within the same time.
+	limits := func(o *client.Options) { o.ReadLimit, o.WriteLimit = 2*time.Second, 2*time.Second }
+	g := newGroup(t, limits, a, b)
 	err := modify(t.Context(), g, somebody)
 	if !errors.Is(err, directory.ErrOutcomeUnknown) || !errors.Is(err, directory.ErrUnavailable) || b.count("modify") != 0 {
 		t.Errorf("%v, b: %v", err, b.asked)
@@ -360,7 +363,7 @@ func TestHung(t *testing.T) {
 	if err := modify(t.Context(), g, somebody); err != nil || b.count("modify") != 1 {
 		t.Errorf("%v, b: %v", err, b.asked)
 	}
-	reads := newGroup(t, nil, a, b)
+	reads := newGroup(t, limits, a, b)
 	if who := whoAnswers(t, reads); who != "b" {
 		t.Errorf("%s answered", who)
 	}
@@ -377,7 +380,7 @@ func TestBroken(t *testing.T) {
 		<-release
 		return nil
 	})
-	g := newGroup(t, func(o *client.Options) { o.WriteLimit = 20 * time.Second }, a)
+	g := newGroup(t, nil, a)
 	go func() {
 		<-reached
 		a.stop()
@@ -390,8 +393,9 @@ func TestBroken(t *testing.T) {
 // A caller whose time is over is answered at once, and the controller is not to blame.
 func TestDeadline(t *testing.T) {
 	a := newFake(t, "a")
+	g := newGroup(t, nil, a)
+	whoAnswers(t, g) // it is connected
 	a.answers(hang)
-	g := newGroup(t, func(o *client.Options) { o.ReadLimit, o.WriteLimit = 20*time.Second, 20*time.Second }, a)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := search(ctx, g); !errors.Is(err, directory.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
@@ -419,27 +423,42 @@ func TestTurns(t *testing.T) {
 		}
 		return nil
 	})
-	g := newGroup(t, func(o *client.Options) { o.WriteLimit, o.Waiting = 20*time.Second, 6 }, a)
+	g := newGroup(t, func(o *client.Options) { o.Waiting = 6 }, a)
 	var group sync.WaitGroup
-	start := func(ctx context.Context, dn string, want error) {
+	start := func(ctx context.Context, dn string, want error) (ended chan struct{}) {
+		ended = make(chan struct{})
 		group.Go(func() {
+			defer close(ended)
 			if err := modify(ctx, g, dn); !errors.Is(err, want) {
 				t.Errorf("%s: %v, want %v", dn, err, want)
 			}
 		})
-		time.Sleep(20 * time.Millisecond) // they come one after the other
+		return ended
+	}
+	waiting := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); g.WaitingWrites() != n; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d writes wait, not %d", g.WaitingWrites(), n)
+			}
+		}
 	}
 	start(t.Context(), "CN=0", nil)
 	<-entered
 	for i := range 3 {
 		start(t.Context(), fmt.Sprintf("CN=%d", i+1), nil)
+		waiting(i + 1)
 	}
 	short, cancel := context.WithCancel(t.Context())
-	start(short, "CN=short", directory.ErrUnavailable)
+	gone := start(short, "CN=short", directory.ErrUnavailable)
+	waiting(4)
 	start(t.Context(), "CN=4", nil)
+	waiting(5)
 	start(t.Context(), "CN=5", nil)
-	start(t.Context(), "CN=toomany", directory.ErrUnavailable)
+	waiting(6)
+	<-start(t.Context(), "CN=toomany", directory.ErrUnavailable)
 	cancel()
+	<-gone
 	if who := whoAnswers(t, g); who != "a" {
 		t.Error("a search waits for writes")
 	}

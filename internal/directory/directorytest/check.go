@@ -303,9 +303,9 @@ func (c *check) qualified(name string) string { return c.Domain.NetBIOS + `\` + 
 
 // eventually waits until something is so.
 func (c *check) eventually(what string, so func() bool) {
-	for deadline := time.Now().Add(10 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			c.Fatalf("not after 10 s: %s", what)
+			c.Fatalf("not after a minute: %s", what)
 		}
 	}
 }

@@ -101,6 +101,19 @@ var ports = map[string][]string{
 	"udp": {"53", "88", "389", "464"},
 }
 
+// listening says at which port of the address nobody takes connections.
+func listening(ctx context.Context, address netip.Addr, ports []string) error {
+	var dialer net.Dialer
+	for _, port := range ports {
+		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address.String(), port))
+		if err != nil {
+			return err
+		}
+		_ = conn.Close()
+	}
+	return nil
+}
+
 // portsFree says which port of the address is taken, or may not be used.
 func portsFree(ctx context.Context, address netip.Addr) error {
 	for network, list := range ports {

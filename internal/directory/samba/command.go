@@ -47,6 +47,25 @@ func command(ctx context.Context, environment []string, name string, args ...str
 	return command
 }
 
+// held runs a program once a line comes through the pipe. When that ends without, as its writer has, there is nothing to run.
+const held = `read -r line <&3 && exec 3<&- && exec "$@"`
+
+// hold makes a command, which is not started yet, wait for release once it is: with true it goes on, else it ends.
+func hold(command *exec.Cmd) (release func(run bool) error, err error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	command.Args = append([]string{"sh", "-c", held, "sh"}, command.Args...)
+	command.ExtraFiles = []*os.File{read}
+	return func(run bool) (err error) {
+		if run {
+			_, err = write.WriteString("\n")
+		}
+		return errors.Join(err, write.Close(), read.Close())
+	}, nil
+}
+
 // run runs a program bounded in time. what names it in the error. secret, which may be nil, reaches it through a pipe that PASSWD_FD names (Samba's own
 // convention): not by an argument, nor by the environment. The error holds the end of what the program said.
 func run(ctx context.Context, what string, secret []byte, build func(context.Context) *exec.Cmd) error {

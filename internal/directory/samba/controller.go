@@ -180,12 +180,16 @@ func (r *running) start(ctx context.Context) (process, error) {
 	defer output.Close()
 	// It outlives every context: it is ended by end.
 	samba := command(context.Background(), r.folder.environment(), "samba", "--foreground", "--no-process-group", "--configfile="+r.folder.config())
+	release, err := hold(samba)
+	if err != nil {
+		return process{}, err
+	}
 	if r.isolated {
 		r.folder.isolate(samba)
 	}
 	samba.Stdout, samba.Stderr = output, output
 	if err := samba.Start(); err != nil {
-		return process{}, err
+		return process{}, errors.Join(err, release(false))
 	}
 	// Nobody but the parent can take the exit status; who watches the process sees it gone then.
 	go func() { _ = samba.Wait() }()
@@ -193,6 +197,8 @@ func (r *running) start(ctx context.Context) (process, error) {
 	if err == nil {
 		err = p.save(r.folder.state())
 	}
+	// Not before it is known which process it is: a server that is killed meanwhile leaves none that nobody ends.
+	err = errors.Join(err, release(err == nil))
 	if err == nil {
 		err = r.await(ctx, p, startLimit)
 	}
@@ -202,7 +208,8 @@ func (r *running) start(ctx context.Context) (process, error) {
 	return p, nil
 }
 
-// await waits until the process answers on the privileged socket and shows its certificate on LDAPS.
+// await waits until the process answers on the privileged socket, shows its certificate on LDAPS, and listens on all its ports:
+// users log in by Kerberos and SMB as well, whose parts of it may come later.
 func (r *running) await(ctx context.Context, p process, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -212,8 +219,11 @@ func (r *running) await(ctx context.Context, p process, limit time.Duration) err
 			var conn *ldap.Conn
 			if conn, err = r.secure(ctx); err == nil {
 				_ = conn.Close()
-				return nil
+				err = listening(ctx, r.Address, ports["tcp"])
 			}
+		}
+		if err == nil {
+			return nil
 		}
 		if !p.alive() {
 			return errors.New("it has ended")

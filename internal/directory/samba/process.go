@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"latchkey/internal/durable"
 )
 
 // process is a domain controller's first process. Its identifier is used again for others some day; together with when it
@@ -214,7 +216,7 @@ func (p process) save(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, text, 0o600)
+	return durable.Replace(path, 0o600, text)
 }
 
 // loadProcess is what save wrote; an empty process where nothing is known.

@@ -59,6 +59,24 @@ func (w world) processes(t *testing.T) (pids []int) {
 	return pids
 }
 
+// freeze stops those processes, and answers with them. One that starts another may not have been stopped yet.
+func (w world) freeze(t *testing.T) (pids []int) {
+	t.Helper()
+	eventually(t, "all processes are stopped", time.Minute, func() bool {
+		pids = w.processes(t)
+		all := true
+		for _, pid := range pids {
+			text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+			if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "T") {
+				all = false
+				_ = syscall.Kill(pid, syscall.SIGSTOP)
+			}
+		}
+		return all
+	})
+	return pids
+}
+
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, limit time.Duration, holds func() bool) {
 	t.Helper()
@@ -185,12 +203,7 @@ func TestSupervision(t *testing.T) {
 
 	t.Run("hangs", func(t *testing.T) {
 		// All of it, as when its disk does not answer.
-		pids := w.processes(t)
-		for _, pid := range pids {
-			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) {
-				t.Fatal(err)
-			}
-		}
+		pids := w.freeze(t)
 		eventually(t, "it counts as down", time.Minute, func() bool { return down(engine, d.ID) })
 		if reason := engine.Health(d.ID)[0].Reason; !strings.Contains(reason, "does not answer") {
 			t.Errorf("reason: %s", reason)
