@@ -71,15 +71,13 @@ func (f *files) finishRotation() error {
 		return nil //nolint:nilerr // resume looks at it again
 	}
 	path, before := filepath.Join(f.dir, LogFile), filepath.Join(f.dir, stated.Files[len(stated.Files)-2].Name)
-	there, err := os.Lstat(before)
-	switch {
+	switch _, err = os.Lstat(before); {
 	case errors.Is(err, fs.ErrNotExist):
 		err = os.Rename(path, before)
+	case err == nil && same(path, before):
+		err = os.Remove(path)
 	case err == nil:
-		if current, err := os.Lstat(path); err != nil || !os.SameFile(there, current) {
-			return nil //nolint:nilerr // it is opened anew
-		}
-		err = os.Remove(path) // it has both names
+		return nil // it is opened anew
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -311,7 +309,10 @@ func (f *files) rotate(at time.Time) error {
 func succeed(path, former, fresh string) error {
 	err := os.Link(path, former)
 	undo := func() error { return os.Remove(former) }
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	switch {
+	case errors.Is(err, fs.ErrExist) && same(path, former):
+		err = nil // it has got both names before
+	case err != nil && !errors.Is(err, fs.ErrExist):
 		// A file system without links: for a moment there is none.
 		err = os.Rename(path, former)
 		undo = func() error { return os.Rename(former, path) }
@@ -323,6 +324,15 @@ func succeed(path, former, fresh string) error {
 		return errors.Join(err, undo())
 	}
 	return nil
+}
+
+func same(a, b string) bool {
+	one, err := os.Lstat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Lstat(b)
+	return err == nil && os.SameFile(one, other)
 }
 
 // forget removes rotated files that are too old: from the digest first.

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -372,6 +373,28 @@ func TestSucceed(t *testing.T) {
 	}
 	close(stop)
 	opening.Wait()
+
+	// A file that has the former name already is not lost, nor is the one that was to have it.
+	former := filepath.Join(dir, RotatedFile(0))
+	for path, text := range map[string]string{path: "current", fresh: "fresh"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := succeed(path, former, fresh); !errors.Is(err, fs.ErrExist) {
+		t.Error(err)
+	}
+	if err := errors.Join(os.Remove(former), os.Link(path, former)); err != nil {
+		t.Fatal(err)
+	}
+	if err := succeed(path, former, fresh); err != nil {
+		t.Errorf("with both names: %v", err)
+	}
+	for path, want := range map[string]string{path: "fresh", former: "current"} {
+		if text, err := os.ReadFile(path); err != nil || string(text) != want {
+			t.Errorf("%s: %v, %q", path, err, text)
+		}
+	}
 }
 
 // memory is a Head.
