@@ -59,7 +59,7 @@ func (g *grants) of(p identity.Principal) (authz.Grant, error) {
 		// It went since the signature was checked.
 		return authz.Grant{}, fault.New(fault.UnrecognizedClient, "The security token included in the request is invalid.")
 	}
-	grant := authz.Grant{Policies: role.Policies}
+	grant := authz.Grant{Policies: role.Policies, Tags: role.Tags}
 	if s.Policy != "" {
 		policy, err := authz.Parse("session", []byte(s.Policy))
 		if err != nil {

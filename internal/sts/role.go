@@ -9,13 +9,16 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
 	"latchkey/internal/authz"
 	"latchkey/internal/durable"
+	"latchkey/internal/identity"
 	"latchkey/internal/oidc"
 	"latchkey/internal/strict"
 )
@@ -24,11 +27,23 @@ import (
 type Role struct {
 	Name     string
 	Policies []*authz.Policy
-	// Trusted is the names of the users whose access keys may assume it.
+	// Trusted is the names of the users whose access keys may assume it, and, behind trustedRole, those of the roles whose sessions may.
 	Trusted []string
 	// Federated is whose tokens may.
-	Federated  []Federated
+	Federated []Federated
+	// Tags are its sessions' aws:PrincipalTag.
+	Tags       map[string]string
 	MaxSession time.Duration
+}
+
+func (r *Role) trusts(p identity.Principal) bool {
+	switch p.Type {
+	case "IAMUser":
+		return slices.Contains(r.Trusted, p.UserName)
+	case "AssumedRole":
+		return slices.Contains(r.Trusted, trustedRole+p.Session.Role)
+	}
+	return false
 }
 
 // Roles is what a file of roles says.
@@ -41,7 +56,13 @@ type Roles struct {
 const (
 	maxRoles     = 1000 // of an account (IAM User Guide, "IAM and AWS STS quotas")
 	maxProviders = 100  // there as well
+	maxTags      = 50   // of a role; there as well
+	maxTagKey    = 128  // characters
+	maxTagValue  = 256  // characters
 )
+
+// trustedRole is what a role's name begins with where it is trusted by another one, as in its ARN.
+const trustedRole = "role/"
 
 var (
 	roleName = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
@@ -54,11 +75,12 @@ type rolesFile struct {
 }
 
 type roleEntry struct {
-	Name              string           `yaml:"name"`
-	Trusted           []string         `yaml:"trusted"`
-	Federated         []federatedEntry `yaml:"federated"`
-	Policies          []string         `yaml:"policies"`
-	MaxSessionSeconds *int             `yaml:"maxSessionSeconds"`
+	Name              string            `yaml:"name"`
+	Trusted           []string          `yaml:"trusted"`
+	Federated         []federatedEntry  `yaml:"federated"`
+	Policies          []string          `yaml:"policies"`
+	Tags              map[string]string `yaml:"tags"`
+	MaxSessionSeconds *int              `yaml:"maxSessionSeconds"`
 }
 
 // ReadRoles reads a file of roles and identity providers. Policies and certificates in it are files, whose names are relative to its
@@ -96,8 +118,12 @@ func ReadRoles(path string, now func() time.Time) (*Roles, error) {
 		all.Providers[each.URL] = provider
 	}
 	at = lines(root, "roles")
+	names := map[string]bool{}
+	for _, each := range file.Roles {
+		names[each.Name] = true
+	}
 	for i, each := range file.Roles {
-		role, found := each.read(path, all.Providers)
+		role, found := each.read(path, names, all.Providers)
 		if all.ByName[each.Name] != nil {
 			found = append(found, errors.New("it is there twice"))
 		}
@@ -144,15 +170,27 @@ func lines(root *yaml.Node, list string) (all []int) {
 	return all
 }
 
-func (e *roleEntry) read(beside string, providers map[string]*oidc.Issuer) (role *Role, problems []error) {
+func (e *roleEntry) read(beside string, names map[string]bool, providers map[string]*oidc.Issuer) (role *Role, problems []error) {
 	report := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	role = &Role{Name: e.Name, Trusted: e.Trusted, MaxSession: defaultRole}
+	role = &Role{Name: e.Name, Trusted: e.Trusted, Tags: e.Tags, MaxSession: defaultRole}
 	if !roleName.MatchString(e.Name) {
 		report("a name has 1 to 64 letters, digits and _+=,.@-")
 	}
-	for _, user := range e.Trusted {
-		if !userName.MatchString(user) {
-			report("trusted: %q is not a user's name", user)
+	for _, each := range e.Trusted {
+		other, isRole := strings.CutPrefix(each, trustedRole)
+		switch {
+		case isRole && !names[other]:
+			report("trusted: there is no role %q in this file", other)
+		case !isRole && !userName.MatchString(each):
+			report("trusted: %q is not a user's name, and no role/NAME", each)
+		}
+	}
+	if len(e.Tags) > maxTags {
+		report("there are more than %d tags", maxTags)
+	}
+	for key, value := range e.Tags {
+		if n := utf8.RuneCountInString(key); n == 0 || n > maxTagKey || utf8.RuneCountInString(value) > maxTagValue {
+			report("tag %.200q: a key has 1 to %d characters, a value at most %d", key, maxTagKey, maxTagValue)
 		}
 	}
 	for _, each := range e.Federated {

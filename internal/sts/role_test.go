@@ -34,8 +34,9 @@ func TestReadRoles(t *testing.T) {
 providers:
   - {url: "https://token.example.com", audiences: [sts.amazonaws.com], caFile: ca.pem}
 roles:
-  - {name: reader, trusted: [ci], policies: [reader.json], maxSessionSeconds: 7200}
+  - {name: reader, trusted: [ci], policies: [reader.json], maxSessionSeconds: 7200, tags: {team: blue, room: "7"}}
   - name: other
+    trusted: [role/reader, role/other]
     federated:
       - provider: https://token.example.com
         condition:
@@ -46,10 +47,10 @@ roles:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := all.ByName["reader"]; r == nil || r.MaxSession != 2*time.Hour || len(r.Policies) != 1 || r.Policies[0].Name != "reader" {
+	if r := all.ByName["reader"]; r == nil || r.MaxSession != 2*time.Hour || !maps.Equal(r.Tags, map[string]string{"team": "blue", "room": "7"}) || len(r.Policies) != 1 || r.Policies[0].Name != "reader" {
 		t.Errorf("got %+v", r)
 	}
-	if r := all.ByName["other"]; r == nil || r.MaxSession != time.Hour || r.Trusted != nil || len(r.Federated) != 1 || r.Federated[0].Provider != "https://token.example.com" {
+	if r := all.ByName["other"]; r == nil || r.MaxSession != time.Hour || !slices.Equal(r.Trusted, []string{"role/reader", "role/other"}) || len(r.Federated) != 1 || r.Federated[0].Provider != "https://token.example.com" {
 		t.Errorf("got %+v", r)
 	}
 	if p := all.Providers["https://token.example.com"]; p == nil || p.URL() != "https://token.example.com" {
@@ -63,21 +64,25 @@ roles:
 		return known + "roles: [{name: a, federated: [{provider: https://p.example, condition: " + condition + "}]}]"
 	}
 	for text, want := range map[string]string{
-		"role: []":                                     "bad.yaml:1: field role not found",
-		"roles: [{name: a b}]":                         "bad.yaml:1: role \"a b\": a name has",
-		"roles: [{}]":                                  "a name has",
-		"roles: [{name: a}, {name: a}]":                "there twice",
-		"roles:\n- name: a\n\n- name: a b":             "bad.yaml:4: role",
-		"roles: &r\n- name: a b\nproviders: *r":        "bad.yaml:2: field name not found",
-		"roles: [":                                     "bad.yaml:",
-		"roles: [{name: a, trusted: [b/c]}]":           "not a user's name",
-		"roles: [{name: a, maxSessionSeconds: 900}]":   "is from 3600 to 43200",
-		"roles: [{name: a, maxSessionSeconds: 43201}]": "is from 3600 to 43200",
-		"roles: [{name: a, maxSessionSeconds: long}]":  "bad.yaml:1: cannot unmarshal",
-		"roles: [{name: a, policies: [missing.json]}]": "no such file",
-		"roles: [{name: a, policies: [broken.json]}]":  "broken.json: line 1, column 24: Effect is Allow or Deny",
-		"roles: []\n---\nroles: []":                    "more than one YAML document",
-		"roles: [{name: a, extra: 1}]":                 "field extra not found",
+		"role: []":                                                          "bad.yaml:1: field role not found",
+		"roles: [{name: a b}]":                                              "bad.yaml:1: role \"a b\": a name has",
+		"roles: [{}]":                                                       "a name has",
+		"roles: [{name: a}, {name: a}]":                                     "there twice",
+		"roles:\n- name: a\n\n- name: a b":                                  "bad.yaml:4: role",
+		"roles: &r\n- name: a b\nproviders: *r":                             "bad.yaml:2: field name not found",
+		"roles: [":                                                          "bad.yaml:",
+		"roles: [{name: a, trusted: [b/c]}]":                                "not a user's name",
+		"roles: [{name: a, trusted: [role/b]}]":                             "trusted: there is no role \"b\" in this file",
+		"roles: [{name: a, maxSessionSeconds: 900}]":                        "is from 3600 to 43200",
+		"roles: [{name: a, maxSessionSeconds: 43201}]":                      "is from 3600 to 43200",
+		"roles: [{name: a, maxSessionSeconds: long}]":                       "bad.yaml:1: cannot unmarshal",
+		"roles: [{name: a, policies: [missing.json]}]":                      "no such file",
+		"roles: [{name: a, policies: [broken.json]}]":                       "broken.json: line 1, column 24: Effect is Allow or Deny",
+		"roles: [{name: a, tags: {'': x}}]":                                 "tag \"\": a key has 1 to 128 characters",
+		"roles: [{name: a, tags: {x: '" + strings.Repeat("y", 257) + "'}}]": "a value at most 256",
+		"roles: [{name: a, tags: [x]}]":                                     "cannot unmarshal",
+		"roles: []\n---\nroles: []":                                         "more than one YAML document",
+		"roles: [{name: a, extra: 1}]":                                      "field extra not found",
 
 		"providers:\n- {url: https://p.example}":                                     "bad.yaml:2: provider \"https://p.example\": an issuer needs the audiences",
 		"providers: [{url: http://p.example, audiences: [a]}]":                       "is not an issuer",

@@ -20,6 +20,7 @@ const (
 	minSession   = 15 * time.Minute
 	defaultRole  = time.Hour
 	maxRole      = 12 * time.Hour
+	maxChained   = time.Hour // of a role that is assumed with temporary credentials (IAM User Guide, "Roles terms and concepts")
 	defaultToken = 12 * time.Hour
 	maxToken     = 36 * time.Hour
 	maxRootToken = time.Hour
@@ -162,7 +163,10 @@ func (s *Service) assumeRole(call *Call) (*Result, error) {
 	}
 	session.Account, session.Behind = call.Principal.Account, call.Principal.AccessKeyID
 	if own := call.Principal.Session; own != nil {
-		session.Behind = own.Behind
+		session.Behind, session.Web = own.Behind, own.Web
+		if in.length > maxChained {
+			return nil, fault.New(ValidationError, "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+		}
 	}
 	return s.begin(call, session, in.length)
 }
@@ -226,20 +230,32 @@ func (s *Service) named(roles *Roles, arn string) *Role {
 }
 
 // trusting is the role of that name if it trusts the caller; nil otherwise. As on AWS within one account, the role's trust is enough
-// unless one of the caller's own policies denies it.
+// unless one of the caller's own policies denies it, or a session policy does not allow it
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html).
 func (s *Service) trusting(call *Call, arn string) (*Role, error) {
 	p := call.Principal
-	role := s.named(s.Roles.Load(), arn)
-	if role == nil || p.Account != s.Account || p.Type != "IAMUser" || !slices.Contains(role.Trusted, p.UserName) {
+	roles := s.Roles.Load()
+	role := s.named(roles, arn)
+	if role == nil || p.Account != s.Account || !role.trusts(p) {
 		return nil, nil
 	}
 	grant, err := s.Grants(p)
 	if err != nil {
 		return nil, err
 	}
+	if s.Roles.Load() != roles {
+		return s.trusting(call, arn) // the grant may be of the file that was read meanwhile
+	}
 	asked := call.Asked
 	asked.Principal, asked.Grant, asked.Action, asked.Resource = p, grant, "sts:AssumeRole", arn
 	if effect, _, err := authz.Evaluate(&asked); err != nil || effect == authz.ExplicitDeny {
+		return nil, err
+	}
+	if grant.Session == nil {
+		return role, nil
+	}
+	asked.Grant.Policies = grant.Session
+	if effect, _, err := authz.Evaluate(&asked); err != nil || effect != authz.Allow {
 		return nil, err
 	}
 	return role, nil

@@ -3,9 +3,11 @@ package e2e
 import (
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -196,4 +198,83 @@ func TestConnections(t *testing.T) {
 func isTimeout(err error) bool {
 	timeout, ok := errors.AsType[net.Error](err)
 	return ok && timeout.Timeout()
+}
+
+// TestLimitsAreCounted: whoever comes to a limit of sizes or times is in the metrics, under the limit's name, once.
+func TestLimitsAreCounted(t *testing.T) {
+	t.Parallel()
+	const each, large = 100, 64
+	s := start(t, worldSeed, func(c *config.Config) {
+		c.MetricsListen, c.MaxAddressConnections = "127.0.0.1:0", each
+	})
+	api, plain, secure := strings.TrimPrefix(s.API, "http://"), strings.TrimPrefix(s.LDAP, "ldap://"), strings.TrimPrefix(s.LDAPS, "ldaps://")
+	say := func(source, address, text string) {
+		t.Helper()
+		c, err := from(source).Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_, _ = io.WriteString(c, text) // it may be hung up on before it has said all
+	}
+	want := map[string]float64{}
+	for _, pest := range []struct{ limit, address, text string }{
+		{"api_header_size", api, "POST / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 70<<10)},
+		{"api_header_time", api, "POST / HTTP/1.1\r\nHost: x\r\n"},
+		{"api_body_size", api, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"},
+		{"api_body_time", api, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"},
+		{"ldap_message_size", plain, "\x30\x84\x00\x10\x00\x00"},
+		{"ldap_message_time", plain, "\x30\x20\x02"},
+		{"ldap_handshake_time", secure, ""},
+		{"kerberos_message_size", s.KDC, "\x00\x10\x00\x00"},
+		{"kerberos_message_time", s.KDC, "\x00\x00\x00\x20\x6a"},
+	} {
+		want[pest.limit] = 1
+		say("127.66.0.10", pest.address, pest.text)
+	}
+	for range large + 1 {
+		say("127.66.0.11", api, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"+strings.Repeat("x", 64<<10))
+	}
+	want["large_requests"] = 1
+	for _, most := range []struct {
+		limit, address string
+		connections    int
+	}{{"api_connections", api, each}, {"ldap_connections", plain, each}, {"kerberos_connections", s.KDC, 128}} {
+		want[most.limit] = 1
+		for range most.connections + 1 {
+			say("127.66.0.12", most.address, "")
+		}
+	}
+	filter := strings.Repeat("(!", 200) + "(cn=jane)" + strings.Repeat(")", 200)
+	if said, code := openldap(t, s, "ldapsearch", "", "-D", janeDN, "-w", firstPassword, "-b", "", "-s", "base", filter); code != 11 {
+		t.Errorf("a deep filter: %d %s", code, said)
+	}
+	want["ldap_filter"] = 1
+	var all map[string]float64
+	counted := func() bool {
+		_, families := scrape(t, s)
+		all = map[string]float64{}
+		for _, m := range families["latchkey_limit_refused_total"].GetMetric() {
+			all[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+		}
+		// Of the connections that say nothing most end by the time for their header, and so do the large requests by their body's.
+		for _, several := range []string{"api_header_time", "api_body_time"} {
+			all[several] = min(all[several], 1)
+		}
+		return maps.Equal(all, want)
+	}
+	for deadline := time.Now().Add(2 * time.Minute); !counted(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("counted are %v, not %v", all, want)
+		}
+	}
+	documented, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for limit := range want {
+		if !strings.Contains(string(documented), "`"+limit+"`") {
+			t.Errorf("%s is not in docs/metrics.md", limit)
+		}
+	}
 }

@@ -14,13 +14,17 @@ import (
 	"latchkey/internal/config"
 )
 
-// rolesFile is a file of one role, which ci may assume and which may describe and reset.
+// rolesFile is a file of a role that ci may assume and that may describe and reset, and of two that a session of it may become.
 func rolesFile(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"reader.json": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["ds:Describe*","ds:ResetUserPassword"],"Resource":"*"}}`,
-		"roles.yaml":  "roles:\n  - name: reader\n    trusted: [ci]\n    maxSessionSeconds: 7200\n    policies: [reader.json]\n",
+		"reader.json": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ds:Describe*","ds:ResetUserPassword"],"Resource":"*"},
+			{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"arn:aws:iam::123456789012:role/owner"}]}`,
+		"roles.yaml": "roles:\n  - name: reader\n    trusted: [ci]\n    maxSessionSeconds: 7200\n    policies: [reader.json]\n" +
+			"  - name: auditor\n    trusted: [role/reader]\n    tags: {team: audit}\n    maxSessionSeconds: 7200\n    policies: [auditor.json]\n" +
+			"  - name: owner\n    trusted: [role/reader]\n    policies: [auditor.json]\n",
+		"auditor.json": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ds:ListTagsForResource","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"audit"}}}}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -127,18 +131,46 @@ func TestSTS(t *testing.T) {
 	narrowed.refused(t, "because no session policy allows the ds:DescribeDirectories action", "ds", "describe-directories")
 	narrowed.refused(t, "because no identity-based policy allows the ds:CreateAlias action", "ds", "create-alias", "--directory-id", corpID, "--alias", "corp-alias")
 
+	// The role's session becomes another role, if that one trusts it, no policy denies it, and a session policy allows it.
+	become := func(name string, more ...string) []string {
+		return append([]string{"sts", "assume-role", "--role-arn", "arn:aws:iam::123456789012:role/" + name, "--role-session-name", "audit-1"}, more...)
+	}
+	auditor := role.done(t, become("auditor")...).holder(s)
+	if who := auditor.done(t, "sts", "get-caller-identity"); who.Arn != "arn:aws:sts::123456789012:assumed-role/auditor/audit-1" {
+		t.Errorf("the caller is %+v", who)
+	}
+	auditor.done(t, "ds", "list-tags-for-resource", "--resource-id", corpID)
+	auditor.refused(t, "because no identity-based policy allows the ds:DescribeDirectories action", "ds", "describe-directories")
+	for _, each := range []holder{ci, user, narrowed, auditor} {
+		each.refused(t, "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/auditor", become("auditor")...)
+	}
+	role.refused(t, "is not authorized to perform: sts:AssumeRole", become("owner")...)
+	const chainLimit = "exceeds the 1 hour session limit for roles assumed by role chaining"
+	role.refused(t, chainLimit, become("auditor", "--duration-seconds", "3601")...)
+	user.refused(t, chainLimit, assume("--duration-seconds", "3601")...)
+	wide := ci.done(t, assume("--policy", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`)...).holder(s)
+	wide.done(t, become("auditor")...)
+
 	// A profile that assumes the role by itself. The Go SDK reads it: Debian's AWS CLI can't be told where STS is then.
 	profile := filepath.Join(t.TempDir(), "config")
-	text := fmt.Sprintf("[profile source]\naws_access_key_id = %s\naws_secret_access_key = %s\n[profile reader]\nrole_arn = %s\nsource_profile = source\nregion = %s\n", id, secret, readerARN, home)
+	text := fmt.Sprintf("[profile source]\naws_access_key_id = %s\naws_secret_access_key = %s\n[profile reader]\nrole_arn = %s\nsource_profile = source\nregion = %s\n"+
+		"[profile auditor]\nrole_arn = arn:aws:iam::123456789012:role/auditor\nsource_profile = reader\nregion = %s\n", id, secret, readerARN, home, home)
 	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	settings, err := awsconfig.LoadDefaultConfig(t.Context(), awsconfig.WithSharedConfigFiles([]string{profile}), awsconfig.WithSharedCredentialsFiles(nil), awsconfig.WithSharedConfigProfile("reader"), awsconfig.WithBaseEndpoint(s.API))
-	if err != nil {
-		t.Fatal(err)
+	by := func(name string) *directoryservice.Client {
+		t.Helper()
+		settings, err := awsconfig.LoadDefaultConfig(t.Context(), awsconfig.WithSharedConfigFiles([]string{profile}), awsconfig.WithSharedCredentialsFiles(nil), awsconfig.WithSharedConfigProfile(name), awsconfig.WithBaseEndpoint(s.API))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return directoryservice.NewFromConfig(settings)
 	}
-	if seen, err := directoryservice.NewFromConfig(settings).DescribeDirectories(t.Context(), nil); err != nil || len(seen.DirectoryDescriptions) == 0 {
+	if seen, err := by("reader").DescribeDirectories(t.Context(), nil); err != nil || len(seen.DirectoryDescriptions) == 0 {
 		t.Errorf("by a profile: %v, %v", seen, err)
+	}
+	if _, err := by("auditor").ListTagsForResource(t.Context(), &directoryservice.ListTagsForResourceInput{ResourceId: new(corpID)}); err != nil {
+		t.Errorf("by a profile whose source is a role: %v", err)
 	}
 
 	// What is refused.
@@ -185,6 +217,7 @@ func TestSTS(t *testing.T) {
 	// The session ends with the key behind it.
 	disable(t, s, id)
 	role.refused(t, "(UnrecognizedClientException)", "ds", "describe-directories")
+	auditor.refused(t, "(UnrecognizedClientException)", "ds", "list-tags-for-resource", "--resource-id", corpID)
 	user.refused(t, "(InvalidClientTokenId)", "sts", "get-caller-identity")
 }
 

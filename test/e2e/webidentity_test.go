@@ -168,6 +168,7 @@ func federation(t *testing.T, change ...func(*config.Config)) (s *server, truste
 	for _, p := range []*identityProvider{trusted, gone} {
 		fmt.Fprintf(&roles, "      - provider: %s\n        condition:\n          StringEquals:\n            %s:aud: sts.amazonaws.com\n          StringLike:\n            %s:sub: repo:acme/app:ref:refs/heads/*\n", p.URL, p.name(), p.name())
 	}
+	roles.WriteString("  - name: auditor\n    trusted: [role/deploy]\n    policies: [deploy.json]\n")
 	for name, text := range map[string]string{
 		"roles.yaml":  roles.String(),
 		"deploy.json": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["ds:Describe*","ds:ResetUserPassword"],"Resource":"*"}}`,
@@ -236,6 +237,18 @@ func TestWebIdentity(t *testing.T) {
 		t.Errorf("a session of a session: %v, %s", err, said)
 	}
 
+	// The session becomes another role, which is still somebody's whom the provider has vouched for.
+	said, err = aws(credentials, "--endpoint-url", s.API, "sts", "assume-role", "--role-arn", "arn:aws:iam::123456789012:role/auditor", "--role-session-name", "audit-1")
+	if err != nil {
+		t.Fatalf("another role: %v, %s", err, said)
+	}
+	var next vouched
+	decode(t, []byte(said), &next)
+	auditor := []string{"AWS_REGION=" + home, "AWS_ACCESS_KEY_ID=" + next.Credentials.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + next.Credentials.SecretAccessKey, "AWS_SESSION_TOKEN=" + next.Credentials.SessionToken}
+	if said, err := aws(auditor, "--endpoint-url", s.API, "ds", "describe-trusts"); err != nil {
+		t.Errorf("as another role: %v, %s", err, said)
+	}
+
 	// With a token in a file, as runners of pipelines have it; nothing but the variables of AWS's own is set.
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(signed(t, jose.ES256, p.ec, "e", p.claims(nil))), 0o600); err != nil {
@@ -265,7 +278,7 @@ func TestWebIdentity(t *testing.T) {
 
 	s.stop()
 	provider := "arn:aws:iam::123456789012:oidc-provider/" + p.name()
-	assumed, reset := 0, 0
+	assumed, reset, chained := 0, 0, 0
 	for _, r := range auditLog(t, s) {
 		who, _ := r["userIdentity"].(map[string]any)
 		context, _ := who["sessionContext"].(map[string]any)
@@ -277,10 +290,12 @@ func TestWebIdentity(t *testing.T) {
 			assumed++
 		case who["type"] == "AssumedRole" && who["arn"] == session && web["federatedProvider"] == provider && r["eventName"] == "ResetUserPassword":
 			reset++
+		case r["eventName"] == "DescribeTrusts" && who["arn"] == next.AssumedRoleUser.Arn && web["federatedProvider"] == provider:
+			chained++
 		}
 	}
-	if assumed < 4 || reset != 1 {
-		t.Errorf("the audit trail has %d assumptions and %d resets of the first session", assumed, reset)
+	if assumed < 4 || reset != 1 || chained != 1 {
+		t.Errorf("the audit trail has %d assumptions, %d resets of the first session, and %d calls of the next one", assumed, reset, chained)
 	}
 	trail := fmt.Sprint(auditLog(t, s))
 	for _, secret := range []string{token, strings.Split(token, ".")[2], made.Credentials.SecretAccessKey, made.Credentials.SessionToken} {
