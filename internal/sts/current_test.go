@@ -170,6 +170,20 @@ func TestReadMeanwhile(t *testing.T) {
 		t.Errorf("a token that neither file trusts: %q", code)
 	}
 
+	// What a caller may is asked of the roles, too: here another file is read just then.
+	const users = "roles: [{name: deploy, trusted: [ci]}]\n"
+	if err := w.read(t, users); err != nil {
+		t.Fatal(err)
+	}
+	w.Grants = func(identity.Principal) (authz.Grant, error) {
+		return authz.Grant{}, w.read(t, "roles: []\n")
+	}
+	ci := identity.Principal{Type: "IAMUser", Account: w.Account, UserName: "ci"}
+	_, err := w.Do(&Call{Principal: ci, Action: "AssumeRole", Form: w.form(t, "a", "jane"), Time: time.Now(), Asked: authz.Request{}})
+	if refused, ok := errors.AsType[*fault.Error](err); !ok || refused.Code != AccessDenied {
+		t.Errorf("a role that went meanwhile: %v", err)
+	}
+
 	// The same with many at once, for the race detector.
 	forms := []url.Values{w.form(t, "a", "joe"), w.form(t, "b", "jane")}
 	ended := make(chan struct{})

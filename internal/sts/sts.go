@@ -234,13 +234,17 @@ func (s *Service) named(roles *Roles, arn string) *Role {
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html).
 func (s *Service) trusting(call *Call, arn string) (*Role, error) {
 	p := call.Principal
-	role := s.named(s.Roles.Load(), arn)
+	roles := s.Roles.Load()
+	role := s.named(roles, arn)
 	if role == nil || p.Account != s.Account || !role.trusts(p) {
 		return nil, nil
 	}
 	grant, err := s.Grants(p)
 	if err != nil {
 		return nil, err
+	}
+	if s.Roles.Load() != roles {
+		return s.trusting(call, arn) // the grant may be of the file that was read meanwhile
 	}
 	asked := call.Asked
 	asked.Principal, asked.Grant, asked.Action, asked.Resource = p, grant, "sts:AssumeRole", arn
