@@ -89,7 +89,7 @@ func (w *Worker) reflect(ctx context.Context, record store.Directory, failed err
 }
 
 // downFor is how long domain controllers may be down, as while they are started anew, before the stage tells of it.
-const downFor = 5 * time.Second
+const downFor = 10 * time.Second
 
 // tellDown makes the stage tell of domain controllers of this server's that stay down, also while a Serve waits for them.
 func (w *Worker) tellDown(ctx context.Context, id string) {
