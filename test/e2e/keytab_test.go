@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// built is the program, made once for all tests.
+// built is the program, made once for all tests, beside theirs: go test removes both.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "latchkey-e2e-")
+	tests, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "latchkey")
+	path := filepath.Join(filepath.Dir(tests), "latchkey")
 	said, err := exec.Command("go", "build", "-o", path, "latchkey/cmd/latchkey").CombinedOutput()
 	if err != nil {
 		return string(said), err
