@@ -471,7 +471,7 @@ func (a *App) buildAPI(dir string, keys *identity.Keys, issuer *identity.Issuer,
 	told := throttle.New(throttle.Rate{PerSecond: 1, Burst: 1})
 	a.watch.door, a.watch.gateway = door, handler
 	listener := door.Listen(a.listeners.api, func(limit string, from net.Addr) {
-		a.watch.refused("api_" + limit)
+		a.watch.refused(metrics.OfAPI + limit)
 		if limit != admission.Connections {
 			return
 		}

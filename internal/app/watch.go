@@ -285,8 +285,8 @@ func (a *App) limits() map[string]metrics.Limit {
 	limit := func(used, most int) metrics.Limit { return metrics.Limit{Used: used, Max: most} }
 	load := a.watch.engine.Load()
 	return map[string]metrics.Limit{
-		metrics.APIConnections: limit(a.watch.door.Inside()), gateway.LargeRequests: limit(a.watch.gateway.Large()), metrics.LDAPConnections: limit(a.ldap.Connections()),
-		metrics.KerberosConnections: limit(a.kdc.Connections()), metrics.KerberosRequests: limit(a.kdc.InFlight()),
+		metrics.OfAPI + admission.Connections: limit(a.watch.door.Inside()), gateway.LargeRequests: limit(a.watch.gateway.Large()), metrics.OfLDAP + ldapserver.LimitConnections: limit(a.ldap.Connections()),
+		metrics.OfKerberos + kdc.LimitConnections: limit(a.kdc.Connections()), metrics.OfKerberos + kdc.LimitRequests: limit(a.kdc.InFlight()),
 		metrics.Derivations: limit(load.Deriving, load.Slots), embedded.WaitingLogins: limit(load.Logins, load.Waiting), embedded.WaitingResets: limit(load.Resets, load.Waiting),
 	}
 }

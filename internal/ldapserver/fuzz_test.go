@@ -93,7 +93,7 @@ func FuzzControl(f *testing.F) {
 	f.Fuzz(func(t *testing.T, oid string, value []byte) {
 		u := understandings[oid]
 		if u.read == nil {
-			t.Skip()
+			return // nothing is read of a control that is not understood
 		}
 		read, err := u.read(control{oid: oid, value: value})
 		if err != nil || read == nil {

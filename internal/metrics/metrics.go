@@ -102,16 +102,18 @@ func durations(name, help string, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: seconds}, labels)
 }
 
-// The limits of what may be in use at once, and of failed logins.
+// Limits that nobody else has a name for.
 const (
-	Source  = "source"
-	Account = "account"
+	Source      = "source"
+	Account     = "account"
+	Derivations = "key_derivations"
+)
 
-	APIConnections      = "api_connections"
-	LDAPConnections     = "ldap_connections"
-	KerberosConnections = "kerberos_connections"
-	KerberosRequests    = "kerberos_requests"
-	Derivations         = "key_derivations"
+// What the names of the limits of a server begin with; the rest is its own constant.
+const (
+	OfAPI      = "api_"
+	OfLDAP     = "ldap_"
+	OfKerberos = "kerberos_"
 )
 
 // Handler answers scrapes.
@@ -156,7 +158,7 @@ func (m *Metrics) LDAP() LDAP { return LDAP{m} }
 type LDAP struct{ m *Metrics }
 
 // Refused counts what a limit refuses, or a connection that it ends.
-func (l LDAP) Refused(limit string) { l.m.Refused("ldap_" + limit) }
+func (l LDAP) Refused(limit string) { l.m.Refused(OfLDAP + limit) }
 
 // Answered counts a request. operation is one of the server's own names.
 func (l LDAP) Answered(operation string, result uint16, took time.Duration) {
@@ -171,7 +173,7 @@ func (m *Metrics) Kerberos() Kerberos { return Kerberos{m} }
 type Kerberos struct{ m *Metrics }
 
 // Refused counts what a limit refuses, or a connection that it ends.
-func (k Kerberos) Refused(limit string) { k.m.Refused("kerberos_" + limit) }
+func (k Kerberos) Refused(limit string) { k.m.Refused(OfKerberos + limit) }
 
 // Answered counts a request of the kind that message names, and its answer's code.
 func (k Kerberos) Answered(message string, code int32, took time.Duration) {

@@ -32,7 +32,7 @@ func sources() Sources {
 		Sinks:        func() map[string]Sink { return map[string]Sink{"stdout": {Lag: 5, Up: true}} },
 		Directories:  func() map[Directories]int { return map[Directories]int{{"embedded", "Active"}: 2} },
 		Certificates: func() map[string]time.Time { return map[string]time.Time{"ldap": end} },
-		Limits:       func() map[string]Limit { return map[string]Limit{LDAPConnections: {Used: 4, Max: 4096}} },
+		Limits:       func() map[string]Limit { return map[string]Limit{OfLDAP + "connections": {Used: 4, Max: 4096}} },
 	}
 }
 

@@ -183,8 +183,7 @@ func federation(t *testing.T, change ...func(*config.Config)) (s *server, truste
 
 // vouched is what sts assume-role-with-web-identity answers.
 type vouched struct {
-	Credentials                                     struct{ AccessKeyId, SecretAccessKey, SessionToken string }
-	AssumedRoleUser                                 struct{ Arn, AssumedRoleId string }
+	stsAnswer
 	SubjectFromWebIdentityToken, Provider, Audience string
 }
 
@@ -222,32 +221,20 @@ func TestWebIdentity(t *testing.T) {
 		said, err := command.CombinedOutput()
 		return string(said), err
 	}
-	credentials := []string{"AWS_REGION=" + home, "AWS_ACCESS_KEY_ID=" + made.Credentials.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + made.Credentials.SecretAccessKey, "AWS_SESSION_TOKEN=" + made.Credentials.SessionToken}
+	deployer := made.holder(s)
 	resets := func(user string) []string {
 		return []string{"ds", "reset-user-password", "--directory-id", corpID, "--user-name", user, "--new-password", nextPassword}
 	}
-	if said, err := aws(credentials, append(resets("jane"), "--endpoint-url", s.API)...); err != nil {
+	if said, err := deployer.run(t, resets("jane")...); err != nil {
 		t.Errorf("with the session: %v, %s", err, said)
 	}
 	logins(t, s, `CORP\jane`, firstPassword, nextPassword)
-	if said, err := aws(credentials, "--endpoint-url", s.API, "ds", "delete-directory", "--directory-id", corpID); err == nil || !strings.Contains(said, "User: "+session+" is not authorized to perform: ds:DeleteDirectory") {
-		t.Errorf("beyond the role: %v, %s", err, said)
-	}
-	if said, err := aws(credentials, "--endpoint-url", s.API, "sts", "get-session-token"); err == nil || !strings.Contains(said, "(AccessDenied)") {
-		t.Errorf("a session of a session: %v, %s", err, said)
-	}
+	deployer.refused(t, "User: "+session+" is not authorized to perform: ds:DeleteDirectory", "ds", "delete-directory", "--directory-id", corpID)
+	deployer.refused(t, "(AccessDenied)", "sts", "get-session-token")
 
 	// The session becomes another role, which is still somebody's whom the provider has vouched for.
-	said, err = aws(credentials, "--endpoint-url", s.API, "sts", "assume-role", "--role-arn", "arn:aws:iam::123456789012:role/auditor", "--role-session-name", "audit-1")
-	if err != nil {
-		t.Fatalf("another role: %v, %s", err, said)
-	}
-	var next vouched
-	decode(t, []byte(said), &next)
-	auditor := []string{"AWS_REGION=" + home, "AWS_ACCESS_KEY_ID=" + next.Credentials.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + next.Credentials.SecretAccessKey, "AWS_SESSION_TOKEN=" + next.Credentials.SessionToken}
-	if said, err := aws(auditor, "--endpoint-url", s.API, "ds", "describe-trusts"); err != nil {
-		t.Errorf("as another role: %v, %s", err, said)
-	}
+	next := deployer.done(t, "sts", "assume-role", "--role-arn", "arn:aws:iam::123456789012:role/auditor", "--role-session-name", "audit-1")
+	next.holder(s).done(t, "ds", "describe-trusts")
 
 	// With a token in a file, as runners of pipelines have it; nothing but the variables of AWS's own is set.
 	file := filepath.Join(t.TempDir(), "token")
